@@ -22,6 +22,7 @@ from benchmarks.result import Result, table  # noqa: E402
 JOBS = (
     "startup", "emit", "decode", "ingest", "tfevents", "wandb_file", "doctor", "shapes", "forensics", "monitor", "late",
     "table", "runs", "big", "fingerprints", "checkpoints", "tracking", "contamination",
+    "reward_drift",
 )  # fmt: skip
 
 

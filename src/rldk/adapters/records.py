@@ -145,11 +145,11 @@ def _rows(reader: Iterator[list[str]]) -> Iterator[dict[str, Any] | UnreadRecord
             yield UnreadRecord(f"{len(row)} cells instead of {len(header)}")
 
 
-def _rows_at_a_time(metadata: Any) -> int:
-    """At most 4096 rows, and fewer where they are long: about 32 MB."""
+def rows_at_a_time(metadata: Any, most: int = BATCH, most_bytes: int = MOST_BATCH) -> int:
+    """How many rows of a Parquet file are held: at most 4096, and fewer where they are long: about 32 MB."""
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     longest = max((group.total_byte_size / max(1, group.num_rows) for group in groups), default=0.0)
-    return max(1, min(BATCH, int(MOST_BATCH / max(1.0, longest))))
+    return max(1, min(most, int(most_bytes / max(1.0, longest))))
 
 
 def _parquet(path: Path) -> Iterator[dict[str, Any] | UnreadRecord]:
@@ -158,7 +158,7 @@ def _parquet(path: Path) -> Iterator[dict[str, Any] | UnreadRecord]:
         from pyarrow import parquet
     try:
         with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=_rows_at_a_time(file.metadata)):
+            for batch in file.iter_batches(batch_size=rows_at_a_time(file.metadata)):
                 yield from batch.to_pylist()
     except (pa.ArrowException, OSError, ValueError) as error:
         why = str(error).splitlines()[0][:200] if str(error) else type(error).__name__

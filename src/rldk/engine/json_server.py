@@ -20,6 +20,7 @@ from rldk.errors import UnreadableSource, UsageError
 
 AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+LEAST_TOKEN = 8  # characters
 MOST_OF_AN_ERROR = 1 << 14  # bytes of an error's body that are read
 
 
@@ -60,6 +61,17 @@ class JsonServer(Struct, frozen=True, kw_only=True):
         if parts.scheme not in ("http", "https") or not host:
             raise UsageError(f"the {self.word} needs a plain http or https address", hint=_EXAMPLE)
         return f"{parts.scheme}://{host}{f':{port}' if port else ''}"
+
+    @property
+    def endpoint(self) -> str:
+        """The address without its query, which may hold a secret. Raises `UsageError` as `place` does."""
+        return self.place + urlsplit(self.address).path
+
+    def without_token(self, text: str) -> str:
+        """The text of an answer in which the token is hidden, if the server repeats it. A token of fewer than eight
+        characters is no secret but a word, such as EMPTY."""
+        token = os.environ.get(self.token_variable, "") if self.token_variable else ""
+        return text.replace(token, REDACTED) if len(token) >= LEAST_TOKEN else text
 
     def post(self, body: Any) -> Any:
         """What the server answers to a POST of the body. Raises `UnreadableSource` and `UsageError`."""

@@ -10,13 +10,13 @@ from typing import Any
 
 from rldk.adapters.frame import is_frame
 from rldk.adapters.records import UnreadRecord, read_records
+from rldk.core.external.text_cells import GatheredColumns
 from rldk.core.model import Run, SampleTable
 from rldk.errors import NoData, NotALog
 from rldk.evals.columns import find_columns
 from rldk.evals.formats import CHOICES, converter_of, records_of_tool
 from rldk.evals.grading import graded
 from rldk.evals.table import EvalTable
-from rldk.evals.text_cells import GatheredColumns
 
 OPENING = 1000  # records whose keys say which columns there are
 KEPT_REASONS = 5

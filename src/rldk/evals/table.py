@@ -12,10 +12,10 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from rldk.core.external.text_cells import Mapped
 from rldk.core.records import to_number
 from rldk.core.samples import text_of
 from rldk.core.stats.clustered import Labels
-from rldk.evals.text_cells import Mapped
 
 Array = NDArray[np.float64]
 YES = frozenset({"true", "yes", "y", "t", "pass", "passed", "correct", "refused", "c"})

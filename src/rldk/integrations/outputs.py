@@ -15,13 +15,13 @@ from typing import Any
 
 from msgspec.json import Encoder
 
+from rldk.core.appending import AppendedFile
 from rldk.core.files import append_whole, whole, write_whole
 from rldk.core.model import Alert
 from rldk.core.table import Row
 from rldk.emit import EventWriter, rank_path
 from rldk.integrations.guard import Guard
 from rldk.monitor.alert_json import record, text
-from rldk.monitor.appending import AppendedFile
 
 FIRST_COLUMNS = ("step", "phase", "wall_time")
 MAX_REWRITES = 50  # a log with a new name on every row must not rewrite the table every time

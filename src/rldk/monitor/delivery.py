@@ -9,11 +9,11 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from rldk.core.appending import AppendedFile
 from rldk.core.model import Alert
 from rldk.engine.actions.dispatch import Dispatcher, Outcome
 from rldk.monitor.alert_json import record, text
 from rldk.monitor.alert_text import line
-from rldk.monitor.appending import AppendedFile
 from rldk.monitor.state import MonitorState
 from rldk.outage import Outage
 

@@ -30,8 +30,9 @@ from rldk.reward.labels import pair_accuracy, pair_calibration
 from rldk.reward.model_facts import Disagreement
 from rldk.reward.model_report import RewardModelReport
 from rldk.reward.model_view import DOUBT, models_verdict
-from rldk.reward.scorers.files import doubts_of, items_in, joined_files, notes_of
-from rldk.reward.scorers.items import ScoredItems, items_of, keyed
+from rldk.reward.scorers.files import doubts_of, notes_of
+from rldk.reward.scorers.items import ScoredItems, items_of
+from rldk.reward.scorers.joined import JoinedItems, joined_files
 from rldk.reward.scorers.opened import scores_of
 from rldk.reward.scorers.options import ModelScores, ScorerOptions
 from rldk.reward.table import PairTable
@@ -48,6 +49,7 @@ POINTS = 800
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
+Items = ScoredItems | JoinedItems
 
 
 def compare_models(
@@ -68,14 +70,16 @@ def compare_models(
     scores, an http(s) address, or an array of scores. `prompts`: a list of prompts (`responses` then has one answer, or
     a list of answers, for each), or a frame, a list of dicts or a path with prompts and answers or with pairs (chosen,
     rejected). Without prompts both models are files of scores, which are joined by their ids, or else by their texts.
-    What one of them did not score is counted, not left out in silence. `advance` is called with the number of answers
-    that have been scored.
+    What one of them did not score is counted, not left out in silence. The texts of two files are not held: memory is
+    about 400 bytes for each row that is in both. `advance` is called with the number of answers that have been scored.
 
     A function that takes `completions` is called as TRL calls reward functions; one with two parameters that have no
     default gets prompts and answers; one with one parameter gets the answers (the prompts, where there are none).
 
-    Raises `UsageError`, `NoData`, `UnreadableSource`, `MalformedInput` and `MissingExtra`."""
+    Raises `UsageError`, `NoData`, `UnreadableSource`, `MalformedInput`, `MissingExtra`, and `OutputError` where there
+    is no room for temporary files."""
     how, go = options or ScorerOptions(), advance or _nothing
+    items: Items
     if prompts is None:
         items, first, second = _from_files(model_a, model_b)
     else:
@@ -87,7 +91,7 @@ def compare_models(
     return _report(items, first, second, both, seed=seed, select=select, ignore=ignore)
 
 
-def _too_few(items: ScoredItems, models: Sequence[ModelScores], both: int) -> NoData:
+def _too_few(items: Items, models: Sequence[ModelScores], both: int) -> NoData:
     """The error for fewer than ten answers with two scores: it names a model that gave none."""
     finite = [int(np.isfinite(model.scores).sum()) for model in models]
     told = f"only {plural(both, 'answer')} with scores of both models; it takes {LEAST}"
@@ -105,26 +109,25 @@ def _nothing(count: int) -> None:
     """Stands in for a callback that was not given."""
 
 
-def _from_files(model_a: Any, model_b: Any) -> tuple[ScoredItems, ModelScores, ModelScores]:
+def _from_files(model_a: Any, model_b: Any) -> tuple[JoinedItems, ModelScores, ModelScores]:
     for model in (model_a, model_b):
         if callable(model) or (isinstance(model, str | os.PathLike) and not Path(model).is_file()):
             raise UsageError("without prompts, both models must be files of scores", hint="give prompts")
     joined = joined_files(model_a, model_b)
-    one, two = joined.first, joined.second
-    items = items_in(one, two)
     names = [Path(m).name if isinstance(m, str | os.PathLike) else w for m, w in ((model_a, "a"), (model_b, "b"))]
     made = []
-    for file, other, name in ((one, two, names[0]), (two, one, names[1])):
-        lacking = len(other.scores.keys() - file.scores.keys())
+    files = joined.first, joined.second
+    for file, other, name, scores in zip(files, files[::-1], names, joined.scores, strict=True):
+        lacking = len(other.keys) - len(joined.mine)
         told = notes_of(file) + ((f"{name} has no score for {lacking:,} rows of the other",) if lacking else ())
-        made.append(ModelScores(name=name, scores=keyed(file.scores, items), notes=told, doubts=doubts_of(file)))
+        made.append(ModelScores(name=name, scores=scores, notes=told, doubts=doubts_of(file)))
     made[0].notes = (*joined.notes, *made[0].notes)
     made[0].doubts = (*joined.doubts, *made[0].doubts)
-    return items, made[0], made[1]
+    return JoinedItems(joined), made[0], made[1]
 
 
 def _report(
-    items: ScoredItems, first: ModelScores, second: ModelScores, both: NDArray[np.bool_], *, seed: int,
+    items: Items, first: ModelScores, second: ModelScores, both: NDArray[np.bool_], *, seed: int,
     select: Words, ignore: Words,
 ) -> RewardModelReport:  # fmt: skip
     rows = np.flatnonzero(both)
@@ -193,7 +196,7 @@ def _names(first: str, second: str) -> tuple[str, str]:
     return (first, second) if first != second else (f"{first} (a)", f"{second} (b)")
 
 
-def _pairs(items: ScoredItems, scores: Array) -> PairTable | None:
+def _pairs(items: Items, scores: Array) -> PairTable | None:
     if items.pairs is None:
         return None
     chosen, rejected = items.pairs
@@ -227,23 +230,22 @@ def _sign_flips(a: Array, b: Array, prompt: Codes) -> Estimate | None:
 
 
 def _disagreements(
-    items: ScoredItems, rows: Codes, scores: tuple[Array, Array], ranks: tuple[Array, Array]
+    items: Items, rows: Codes, scores: tuple[Array, Array], ranks: tuple[Array, Array]
 ) -> tuple[Disagreement, ...]:
     """The answers whose places under both models are farthest apart."""
     apart = np.abs(ranks[0] - ranks[1])
-    top = np.argsort(-apart, kind="stable")[:SHOWN]
+    top = [i for i in np.argsort(-apart, kind="stable")[:SHOWN].tolist() if apart[i] > 0]
     count = max(1, len(rows) - 1)
     return tuple(
         Disagreement(
-            key=items.keys[rows[i]][:CUT],
+            key=key[:CUT],
             score_a=float(scores[0][i]),
             score_b=float(scores[1][i]),
             ranks=(float((ranks[0][i] - 1) / count), float((ranks[1][i] - 1) / count)),
-            prompt=without_secrets(items.prompts[rows[i]][:CUT]),
-            response=without_secrets(items.responses[rows[i]][:CUT]) if items.responses is not None else "",
+            prompt=without_secrets(prompt[:CUT]),
+            response=without_secrets(response[:CUT]),
         )
-        for i in top.tolist()
-        if apart[i] > 0
+        for i, (key, prompt, response) in zip(top, items.shown(rows[top].tolist()), strict=True)
     )
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from rldk.adapters.records import rows_at_a_time
+from rldk.core.external.text_cells import GatheredColumns
 from rldk.core.extras import need
 from rldk.errors import MalformedInput, NoData
 from rldk.reward.columns import find_columns
@@ -17,15 +19,18 @@ from rldk.reward.scorer_columns import list_column, scorer_columns
 from rldk.reward.table import RawTable
 from rldk.reward.texts import ArrowTexts
 
-BATCH = 1 << 16
+BATCH = 1 << 13  # rows that are held, and fewer where they are long
+BATCH_BYTES = 1 << 23
+BUFFER = 1 << 20  # bytes of a column that are read at a time; by default it is the column of a whole row group
 MOST_ROWS = 50_000_000
 LABELS = frozenset({"prompt", "prompt_id", "split", "id"})
 COMPLETIONS = ("completion", "advantage")  # with these, other columns of numbers are reward functions (TRL)
 NO_FUNCTIONS = frozenset({"step", "advantage", "reward"})
 
 
-def read_parquet(path: Path, given: Mapping[str, str | None]) -> RawTable:
-    """The columns that mean something. Raises `MalformedInput`, `NoData` and `MissingExtra`."""
+def read_parquet(path: Path, given: Mapping[str, str | None], *, as_texts: bool = False) -> RawTable:
+    """The columns that mean something. `as_texts`: also names are read as they are used. Raises `MalformedInput`,
+    `NoData` and `MissingExtra`."""
     with need("parquet", "pyarrow"):
         import pyarrow as pa
         from pyarrow import parquet
@@ -44,7 +49,8 @@ def read_parquet(path: Path, given: Mapping[str, str | None]) -> RawTable:
         scorers = scorer_columns(schema.names, given.get("scorers"))
         lists = [name for name in (list_column(schema.names),) if name]
         for column in dict.fromkeys([*fields, *functions, *scorers, *lists]):
-            _take(table, path, column, schema.field(column).type, fields.get(column, ""))
+            label = not as_texts and fields.get(column) in LABELS
+            _take(table, path, column, schema.field(column).type, label=label)
     except (pa.ArrowException, OSError, ValueError) as error:
         why = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise MalformedInput(f"{path} is no complete Parquet file: {why}", hint="was it copied whole?") from None
@@ -76,7 +82,7 @@ def _is_number(pa: Any, kind: Any) -> bool:
     return any(test(kind) for test in tests)
 
 
-def _take(table: RawTable, path: Path, column: str, kind: Any, field: str) -> None:
+def _take(table: RawTable, path: Path, column: str, kind: Any, *, label: bool) -> None:
     import pyarrow as pa
 
     if _is_number(pa, kind):
@@ -84,7 +90,7 @@ def _take(table: RawTable, path: Path, column: str, kind: Any, field: str) -> No
         table.numbers[column] = data.cast(pa.float64(), safe=False).to_numpy()
         return
     text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind)
-    if text and field in LABELS:
+    if text and label:
         data = _column(path, column, as_dictionary=True)
         whole = data.combine_chunks() if data.num_chunks != 1 else data.chunk(0)
         whole = whole.unify_dictionaries() if hasattr(whole, "unify_dictionaries") else whole
@@ -95,7 +101,11 @@ def _take(table: RawTable, path: Path, column: str, kind: Any, field: str) -> No
     if text and not pa.types.is_dictionary(kind):
         table.texts[column] = ArrowTexts(partial(_batches, path, column), table.rows)
         return
-    table.cells[column] = _column(path, column).to_pylist()
+    gathered = GatheredColumns([column])
+    for batch in _batches(path, column):
+        for value in batch.to_pylist():
+            gathered.append({column: value})
+    table.cells[column] = gathered.cells[column]
 
 
 def _column(path: Path, column: str, *, as_dictionary: bool = False) -> Any:
@@ -109,8 +119,9 @@ def _column(path: Path, column: str, *, as_dictionary: bool = False) -> Any:
 def _batches(path: Path, column: str) -> Iterator[Any]:
     from pyarrow import parquet
 
-    with parquet.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=BATCH, columns=[column]):
+    with parquet.ParquetFile(path, buffer_size=BUFFER) as file:
+        size = rows_at_a_time(file.metadata, BATCH, BATCH_BYTES)
+        for batch in file.iter_batches(batch_size=size, columns=[column]):
             yield batch.column(0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 
 from rldk.adapters.frame import is_frame
 from rldk.adapters.records import UnreadRecord, delimited, json_document, json_lines, looks_like_a_table
+from rldk.core.external.text_cells import LARGE, GatheredColumns
 from rldk.core.model import Run
 from rldk.core.stream import open_binary
 from rldk.errors import MalformedInput, NoData, NotALog
@@ -26,9 +28,11 @@ KEPT_REASONS = 5
 Given = Mapping[str, str | None]
 
 
-def read_raw(source: Any, given: Given) -> RawTable:
-    """The columns of the source that mean something. `given`: field -> column, where the user named one.
+def read_raw(source: Any, given: Given, *, as_texts: bool = False) -> RawTable:
+    """The columns of the source that mean something. `given`: field -> column, where the user named one. `as_texts`:
+    names in Parquet are columns of text, which are read as they are used, and not codes with all names in memory.
 
+    Long texts of other files stand in temporary files.
     Raises `UnreadableSource`, `MalformedInput`, `NoData`, `NotALog`, `MissingExtra`, and the errors of `open_run`."""
     if is_frame(source):
         return _of_frame(source, given)
@@ -48,7 +52,7 @@ def read_raw(source: Any, given: Given) -> RawTable:
     if head.startswith(b"PAR1"):
         from rldk.reward.parquet import read_parquet
 
-        return read_parquet(path, given)
+        return read_parquet(path, given, as_texts=as_texts)
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
         table = of_records(json_lines(path), given, source=os.fspath(path))
         return table if _has_reward(table) else _of_log(os.fspath(path), instead=table)
@@ -69,7 +73,7 @@ def _of_frame(source: Any, given: Given) -> RawTable:
     import pandas as pd
 
     if isinstance(source, list | tuple):
-        return of_records(source, given, source="memory")
+        return of_records(source, given, source="memory", large=sys.maxsize)
     frame = source if isinstance(source, pd.DataFrame) else source.to_pandas()
     if not len(frame):
         raise NoData("the table has no rows", hint="check the filter that made it")
@@ -92,13 +96,14 @@ def _columns(names: Iterable[str], given: Given) -> list[str]:
     return list(dict.fromkeys([*find_columns(known, {}).values(), *(n for n in (*asked, *own, lists) if n)]))
 
 
-def of_records(records: Iterable[Any], given: Given, *, source: str) -> RawTable:
-    """The table of mappings, one a row. A record that is none is rejected; the rest is kept."""
+def of_records(records: Iterable[Any], given: Given, *, source: str, large: int = LARGE) -> RawTable:
+    """The table of mappings, one a row. A record that is none is rejected; the rest is kept. `large`: bytes of a
+    column's texts that stay in memory."""
     rows = iter(records)
     opening = list(islice(rows, OPENING))
     names = list(dict.fromkeys(str(key) for row in opening if isinstance(row, Mapping) for key in row))
     wanted = _columns(names, given)
-    cells: dict[str, list[Any]] = {name: [] for name in wanted}
+    gathered = GatheredColumns(wanted, large=large)
     rejected = count = 0
     reasons: list[str] = []
     for number, row in enumerate(_chained(opening, rows), 1):
@@ -108,15 +113,14 @@ def of_records(records: Iterable[Any], given: Given, *, source: str) -> RawTable
                 reasons.append(f"row {number}: {row if isinstance(row, UnreadRecord) else 'not an object'}")
             continue
         count += 1
-        for name in wanted:
-            cells[name].append(row.get(name))
+        gathered.append(row)
         if count > MOST_ROWS:
             raise MalformedInput(f"{source} has more than {MOST_ROWS:,} rows", hint="give a sample of them")
     return RawTable(
         rows=count,
         source=source,
         names=tuple(names),
-        cells=dict(cells.items()),
+        cells=dict(gathered.cells),
         rejected=rejected,
         reasons=tuple(reasons),
     )

@@ -15,6 +15,7 @@ from rldk.reward.texts import CodedTexts, HeldTexts, TextColumn
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
+MOST_WHOLE = 1 << 53  # up to here a float tells every whole number from the next
 
 
 class RawTable(Struct, kw_only=True):
@@ -70,7 +71,7 @@ class RawTable(Struct, kw_only=True):
             there = np.isfinite(values)
             made = np.full(len(values), -1, dtype=np.int64)
             names, made[there] = np.unique(values[there], return_inverse=True)
-            return made, [f"{value:.12g}" for value in names.tolist()]
+            return made, [_word(value) for value in names.tolist()]
         return code_cells(self.cells[name])
 
     def text(self, name: str) -> TextColumn | None:
@@ -83,6 +84,11 @@ class RawTable(Struct, kw_only=True):
             codes, values = self.labels[name]
             return CodedTexts(codes, values)
         return None
+
+    def words(self, name: str) -> TextColumn:
+        """The column as text, also where it is one of numbers: the names of `codes`."""
+        text = self.text(name)
+        return HeldTexts([_word(value) for value in self.numbers[name].tolist()]) if text is None else text
 
 
 class PairTable(Struct, kw_only=True):
@@ -144,6 +150,13 @@ def code_cells(cells: Sequence[Any]) -> tuple[Codes, list[str]]:
         text = value if isinstance(value, str) else text_of(value) or ""
         made[row] = seen.setdefault(text, len(seen))
     return made, list(seen)
+
+
+def _word(value: float) -> str | None:
+    """The number as a name: a whole one with all of its digits, as JSON lines and CSV write it."""
+    if not math.isfinite(value):
+        return None
+    return str(int(value)) if value.is_integer() and abs(value) < MOST_WHOLE else f"{value:.12g}"
 
 
 def _number(value: Any) -> float:

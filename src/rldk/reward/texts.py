@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,6 +25,9 @@ class TextColumn(Protocol):
     def some(self, rows: Rows) -> list[str | None]:
         """The texts of these rows, which rise."""
 
+    def __iter__(self) -> Iterator[str | None]:
+        """All texts in order, of which few are held at a time."""
+
 
 class HeldTexts:
     """Texts in memory, as whatever values the source had."""
@@ -39,7 +43,14 @@ class HeldTexts:
         return np.array([np.nan if text is None else len(text) for text in made], dtype=np.float64)
 
     def some(self, rows: Rows) -> list[str | None]:
-        return [None if _absent(self._values[row]) else text_of(self._values[row]) for row in rows.tolist()]
+        if len(rows) and len(rows) == rows[-1] - rows[0] + 1:  # a stored column gives such rows at once
+            values = self._values[int(rows[0]) : int(rows[-1]) + 1]
+        else:
+            values = [self._values[row] for row in rows.tolist()]
+        return [None if _absent(value) else text_of(value) for value in values]
+
+    def __iter__(self) -> Iterator[str | None]:
+        return (None if _absent(value) else text_of(value) for value in self._values)
 
 
 class ArrowTexts:
@@ -66,9 +77,13 @@ class ArrowTexts:
         return self._lengths
 
     def some(self, rows: Rows) -> list[str | None]:
-        if any(row not in self._kept for row in rows[:1].tolist() + rows[-1:].tolist()):
+        if any(row not in self._kept for row in rows.tolist()):
             self._read(rows)
         return [self._kept.get(row) for row in rows.tolist()]
+
+    def __iter__(self) -> Iterator[str | None]:
+        for batch in self._batches():
+            yield from batch.to_pylist()
 
     def _read(self, rows: Rows) -> None:
         import pyarrow.compute as pc
@@ -106,6 +121,10 @@ class CodedTexts:
     def some(self, rows: Rows) -> list[str | None]:
         return [text_of(self._values[code]) if code >= 0 else None for code in self._codes[rows].tolist()]
 
+    def __iter__(self) -> Iterator[str | None]:
+        texts = [*map(text_of, self._values), None]
+        return (texts[code] for code in self._codes)
+
 
 class JoinedTexts:
     """Two columns of text below each other."""
@@ -123,6 +142,9 @@ class JoinedTexts:
         first, second = self._both
         cut = int(np.searchsorted(rows, len(first)))
         return [*first.some(rows[:cut]), *second.some(rows[cut:] - len(first))]
+
+    def __iter__(self) -> Iterator[str | None]:
+        return chain(*self._both)
 
 
 def _indices(rows: Rows) -> Any:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rldk.adapters.records import _rows_at_a_time, read_records
+from rldk.adapters.records import read_records, rows_at_a_time
 from rldk.core.external.scratch import Held
 from rldk.core.stats.minhash import band_keys, signatures
 from rldk.core.stats.shingles import WordHashes, exact_keys, pieces, runs
@@ -127,7 +127,7 @@ def test_values_that_are_no_texts_are_no_texts() -> None:
 
 FULL = """
 import resource, sys, numpy as np
-from rldk.adapters.records import _rows_at_a_time, read_records
+from rldk.adapters.records import rows_at_a_time, read_records
 from rldk.core.external.scratch import Held
 from rldk.errors import OutputError
 from rldk.evals.overlap.search import find_overlap
@@ -186,7 +186,7 @@ def test_long_rows_of_parquet_are_read_few_at_a_time(tmp_path: Path) -> None:
     for name, length in (("long", 1 << 20), ("short", 10)):
         path = tmp_path / f"{name}.parquet"
         parquet.write_table(pa.table({"text": [f"{i}" * length for i in range(5)]}), path, use_dictionary=False)
-        sizes.append(_rows_at_a_time(parquet.ParquetFile(path).metadata))
+        sizes.append(rows_at_a_time(parquet.ParquetFile(path).metadata))
         assert [row["text"] for row in read_records(path) if isinstance(row, dict)] == [
             f"{i}" * length for i in range(5)
         ]

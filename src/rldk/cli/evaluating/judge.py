@@ -27,6 +27,11 @@ from rldk.errors import UsageError
 @click.option("--human", metavar="NAME", help="Column of B with the verdicts of people.  [default: human]")
 @click.option("--most", type=click.IntRange(1), help="Judge so many prompts, drawn at random.  [default: all]")
 @click.option("--pairs", type=flags.FILE, metavar="FILE", help="Write each pair with its verdicts here, one a line.")
+@click.option(
+    "--state", type=flags.FILE, metavar="F.jsonl",
+    help="Keep each answer of the judge in this file as it comes, and ask only for what is not there.  [default: "
+    "NAME.answers.jsonl beside the file of --output, --pairs or --html; nothing is kept without these]",
+)  # fmt: skip
 @click.option("--concurrency", type=click.IntRange(1), default=8, show_default=True, help="Questions at a time.")
 @click.option(
     "--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True,
@@ -47,13 +52,15 @@ def command(a: str, b: str, as_json: bool, pairs: Path | None, question: Path | 
     """Let a model judge the answers of A and B, each pair in both orders, and say how far to trust it.
 
     The server is any that speaks the OpenAI chat protocol. A `human` column in B (a, b or tie) gives the agreement with
-    people. A question that gets no answer is left out and counted. The exit code is 1 when the judge's choice depends
-    on the order.
+    people. A question that gets no answer is left out and counted. Where there is a --state, answers are kept as they
+    come: after an interruption the same command asks for the rest, and the report is the same. The exit code is 1 when
+    the judge's choice depends on the order.
 
     \b
     Examples:
       rldk evals judge base.jsonl tuned.jsonl --url http://127.0.0.1:8000/v1 --model my-judge
       rldk evals judge a.jsonl b.jsonl --url http://127.0.0.1:8000/v1 --model my-judge --votes 3 --temperature 0.7
+      rldk evals judge a.jsonl b.jsonl --url http://127.0.0.1:8000/v1 --model my-judge --state answers.jsonl
     """
     import json
 
@@ -67,17 +74,34 @@ def command(a: str, b: str, as_json: bool, pairs: Path | None, question: Path | 
     names = ("url", "model", "temperature", "max_tokens", "timeout_s", "retries", "concurrency", "token_variable")
     server = JudgeServer(**{name: given.pop(name) for name in names})
     text = QUESTION if question is None else _text_of(question)
-    with progress(1) as pieces:
-        pieces.begin(f"asking {server.place}")
-        report, found = judge_pairs(
-            a, b, server, question=text, columns=columns_of(given), expect=pieces.expect,
-            advance=lambda: pieces.advance(1), **given,
-        )  # fmt: skip
+    state = _state_of(given.pop("state"), output, pairs, html)
+    try:
+        with progress(1) as pieces:
+            pieces.begin(f"asking {server.place}")
+            report, found = judge_pairs(
+                a, b, server, question=text, columns=columns_of(given), state=state, expect=pieces.expect,
+                advance=lambda: pieces.advance(1), tell=say, **given,
+            )  # fmt: skip
+    except (KeyboardInterrupt, SystemExit):
+        if state is not None:
+            say(f"interrupted; the answers so far are kept in {state}, and the same command asks for the rest")
+        raise
     if pairs is not None:
         save(pairs, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found))
         say(f"wrote {pairs}")
     print_report(report, form, output, html=html, color=settings["color"])
     return int(not report.passed) if report.numbers["judged"] else 3
+
+
+def _state_of(named: Path | None, *written: Path | None) -> Path | None:
+    """Where answers are kept: in the file that the user names, else beside the first file that is written at the end.
+    Raises `UsageError` where it is one of these."""
+    files = [path for path in written if path is not None]
+    path = next((path for path in files if path.is_file() or not path.exists()), None)
+    state = named or (None if path is None else path.with_name(f"{path.stem}.answers.jsonl"))
+    if state is not None and state.resolve() in [path.resolve() for path in files]:
+        raise UsageError(f"{state} is written at the end", hint="keep the answers in another file: --state FILE")
+    return state
 
 
 def _text_of(path: Path) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
-from rldk.core.text import later
-from rldk.errors import NoData, UnreadableSource, UsageError
+from rldk.errors import NoData, UsageError
+from rldk.evals.judges.asking import Asking, unread_example
+from rldk.evals.judges.kept import KeptAnswers
 from rldk.evals.judges.preference import Verdicts, preference_of
 from rldk.evals.judges.server import JudgeServer
 from rldk.evals.reading import read_table
@@ -32,17 +33,9 @@ longer than it needs to be. The order of the answers means nothing.
 {second}
 
 Explain in one or two sentences. Then end with a line that holds exactly one of: [[1]], [[2]], [[tie]]."""
-LONGEST = 24_000  # characters of a text that are sent
-KEPT = 400  # characters at the end of what the judge said that a record keeps
-GIVEN_UP = 20  # questions in a row without an answer, after which nothing more is asked: our own choice
-_FIELDS = later(r"\{(prompt|first|second)\}")
-# [[A]], [[B]] and [[C]] for a tie are the form of MT-bench. Source: fastchat/llm_judge/data/judge_prompts.jsonl
-_VERDICT = later(r"\[\[\s*(1|2|tie|a|b|c)\s*\]\]", re.IGNORECASE)
-MEANS = {"1": 1, "a": 1, "2": 2, "b": 2, "tie": 0, "c": 0}
-UNREAD = -1
 
 
-def judge_pairs(
+def judge_pairs(  # noqa: PLR0913 - documented options, by name
     a: Any,
     b: Any,
     server: JudgeServer,
@@ -53,8 +46,10 @@ def judge_pairs(
     human: str | None = None,
     most: int | None = None,
     columns: Mapping[str, str] | None = None,
+    state: str | os.PathLike[str] | None = None,
     expect: Callable[[int], None] | None = None,
     advance: Callable[[], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> tuple[EvalResult, list[dict[str, Any]]]:
     """The share of prompts on which the judge prefers the answer of B, how often it changes its mind with the order,
     and its agreement with people; and a record for each prompt.
@@ -66,39 +61,67 @@ def judge_pairs(
     that a judge that always takes the first answer gives 50 %. `most`: judge so many prompts, drawn by `seed`.
     `columns`: field -> column, in both. `expect` gets the number of prompts, and `advance` is called after each.
 
+    `state`: a file in which every answer is kept as it comes. Answers that are there are not asked for again, so that
+    the same call goes on where an earlier one ended, however it ended, and comes to the same result. An answer counts
+    for the same question to the same model at the same address with the same settings, in the same order and vote;
+    `tell` gets a sentence that says how many there are.
+
     A question without an answer is left out and counted. After 20 such questions in a row nothing more is asked.
-    Raises `UsageError`, `NoData`, and `UnreadableSource` where not one question was answered."""
+    Raises `UsageError`, `NoData`, `OutputError`, and `UnreadableSource` where not one question was answered."""
     if votes < 1:
         raise UsageError(f"votes is {votes}", hint="give 1 or more")
     _check(question)
     given = dict(columns or {})
     tables = read_table(a, given), read_table(b, given | ({"human": human} if human else {}))
-    rows = paired_answers(*tables)
-    if most is not None and most < len(rows):
-        kept = np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False))
-        rows = [rows[i] for i in kept.tolist()]
-    asking = _Asking(server, question, votes=votes, seed=seed)
-
-    def judged(row: dict[str, Any]) -> dict[str, Any]:
-        made = asking.pair(row)
-        if advance is not None:
-            advance()
-        return made
-
-    if expect is not None:
-        expect(len(rows))
-
-    with ThreadPoolExecutor(max_workers=max(1, server.concurrency)) as pool:
-        found = list(pool.map(judged, rows))
+    rows = _drawn(paired_answers(*tables), most, seed)
+    with KeptAnswers(state) if state is not None else nullcontext() as kept:
+        asking = Asking(server, question, votes=votes, seed=seed, kept=kept)
+        copies = copies_of(rows)
+        if kept is not None and len(kept) and tell is not None:
+            tell(f"{asking.known(rows, copies):,} of {2 * votes * len(rows):,} answers are taken from {kept.path}")
+        if expect is not None:
+            expect(len(rows))
+        found = _judged(asking, rows, copies, server.concurrency, advance or _nothing)
     if asking.first_error is not None and not asking.answered:
         raise asking.first_error
     facts = Verdicts(
         rows=found, server=server, names=(_name(tables[0]), _name(tables[1])), votes=votes, seed=seed,
-        asked=2 * votes * len(rows), lost=asking.lost, cut=asking.cut, unread=asking.unread, example=asking.example,
+        asked=2 * votes * len(rows), lost=asking.lost, cut=asking.cut, unread=asking.unread,
+        example=unread_example(found),
         why="" if asking.first_error is None else asking.first_error.message, several=_several(tables),
         rejected=sum(t.rejected for t in tables),
     )  # fmt: skip
     return preference_of(facts), found
+
+
+def _judged(
+    asking: Asking, rows: list[dict[str, Any]], copies: list[int], workers: int, advance: Callable[[], None]
+) -> list[dict[str, Any]]:
+    """The rows with their verdicts, in order. On an interruption answers that are on their way are waited for and
+    kept."""
+
+    def one(row: dict[str, Any], copy: int) -> dict[str, Any]:
+        made = asking.pair(row, copy)
+        advance()
+        return made
+
+    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+        try:
+            return list(pool.map(one, rows, copies))
+        except BaseException:
+            asking.stop()
+            raise
+
+
+def _nothing() -> None:
+    """Stands in for a callback that was not given."""
+
+
+def _drawn(rows: list[dict[str, Any]], most: int | None, seed: int) -> list[dict[str, Any]]:
+    if most is None or most >= len(rows):
+        return rows
+    kept = np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False))
+    return [rows[i] for i in kept.tolist()]
 
 
 def _check(question: str) -> None:
@@ -132,69 +155,15 @@ def paired_answers(first: EvalTable, second: EvalTable) -> list[dict[str, Any]]:
     return made
 
 
-class _Asking:
-    """Asks, and counts what came of it. Several threads share it."""
-
-    def __init__(self, server: JudgeServer, question: str, *, votes: int, seed: int) -> None:
-        self._server, self._question, self._votes, self._seed = server, question, votes, seed
-        self._lock = Lock()
-        self._in_vain = 0  # questions since the last answer
-        self.answered = self.lost = self.cut = self.unread = 0
-        self.first_error: UnreadableSource | None = None
-        self.example = ""
-
-    def pair(self, row: dict[str, Any]) -> dict[str, Any]:
-        """The row with the verdict in each order, the votes, and the end of what the judge said."""
-        told: list[list[str]] = []
-        said: list[list[str]] = []
-        for order in (("a", "b"), ("b", "a")):
-            parts = {"prompt": row["prompt"], "first": row[order[0]], "second": row[order[1]]}
-            asked = _FIELDS.sub(lambda match, parts=parts: parts[match[1]][:LONGEST], self._question)  # type: ignore[misc]
-            texts = [self._vote(asked, self._seed + vote) for vote in range(self._votes)]
-            names = {1: order[0], 2: order[1], 0: "tie", UNREAD: "none"}
-            told.append([names[verdict_of(text)] for text in texts])
-            said.append([text[-KEPT:] for text in texts])
-        return {**row, "choice": _majority(told[0]), "choice_swapped": _majority(told[1]), "votes": told, "said": said}
-
-    def _vote(self, asked: str, seed: int) -> str:
-        """What the judge says; "" where it does not answer."""
-        with self._lock:
-            if self._in_vain >= GIVEN_UP:
-                self.lost += 1
-                return ""
-        try:
-            answer = self._server.ask(asked, seed=seed)
-        except UnreadableSource as error:
-            with self._lock:
-                self.lost += 1
-                self._in_vain += 1
-                self.first_error = self.first_error or error
-            return ""
-        unread = verdict_of(answer.text) == UNREAD
-        with self._lock:
-            self._in_vain = 0
-            self.answered += 1
-            self.cut += answer.cut and unread
-            self.unread += unread
-            if unread and not self.example:
-                self.example = answer.text[-KEPT:]
-        return answer.text
-
-
-def verdict_of(text: str) -> int:
-    """Which answer a judge names last: 1, 2, 0 for a tie, -1 where no verdict can be read. What it thinks between
-    <think> and </think> is no verdict."""
-    final = text.rpartition("</think>")[2]
-    found = [] if "<think>" in final else _VERDICT.findall(final)
-    return MEANS[found[-1].lower()] if found else UNREAD
-
-
-def _majority(told: Sequence[str]) -> str | None:
-    """The answer with the most votes; a tie where two have as many; None where no vote could be read."""
-    counts = Counter(vote for vote in told if vote != "none").most_common()
-    if not counts:
-        return None
-    return counts[0][0] if len(counts) == 1 or counts[0][1] > counts[1][1] else "tie"
+def copies_of(rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """How many earlier rows have the same prompt and answers as each row."""
+    seen: Counter[tuple[str, str, str]] = Counter()
+    made = []
+    for row in rows:
+        texts = row["prompt"], row["a"], row["b"]
+        made.append(seen[texts])
+        seen[texts] += 1
+    return made
 
 
 def _several(tables: Sequence[EvalTable]) -> bool:

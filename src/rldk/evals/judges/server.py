@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from msgspec import Struct
 
@@ -38,22 +39,32 @@ class JudgeServer(Struct, frozen=True, kw_only=True):
         """The server without anything secret. Raises `UsageError` for an address with a name and password."""
         return self._server().place
 
-    def ask(self, question: str, *, seed: int = 0) -> JudgeAnswer:
-        """What the model answers. Raises `UnreadableSource` where there is no answer, and `UsageError`."""
-        body = {
+    @property
+    def endpoint(self) -> str:
+        """The address that is asked, without its query. Raises `UsageError` as `place` does."""
+        return self._server().endpoint
+
+    def body(self, question: str, *, seed: int = 0) -> dict[str, Any]:
+        """What is sent. Together with the address it decides the answer."""
+        return {
             "model": self.model,
             "messages": [{"role": "user", "content": question}],
-            "temperature": self.temperature,
+            "temperature": float(self.temperature),
             "max_tokens": self.max_tokens,
             "seed": seed,
         }
-        told = self._server().post(body)
+
+    def ask(self, question: str, *, seed: int = 0) -> JudgeAnswer:
+        """What the model answers. Raises `UnreadableSource` where there is no answer, and `UsageError`."""
+        server = self._server()
+        told = server.post(self.body(question, seed=seed))
         choices = told.get("choices") if isinstance(told, Mapping) else None
         first = choices[0] if isinstance(choices, list) and choices else None
         message = first.get("message") if isinstance(first, Mapping) else None
         text = message.get("content") if isinstance(message, Mapping) else None
         if not isinstance(text, str):
             raise UnreadableSource(f"{self.place} gave no answer of a chat", hint="is it an OpenAI-compatible server?")
+        text = server.without_token(text)
         return JudgeAnswer(text=text, cut=isinstance(first, Mapping) and first.get("finish_reason") == "length")
 
     def _server(self) -> JsonServer:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from rldk.core.samples import text_of
 from rldk.errors import NoData, UsageError
 from rldk.reward.columns import find_columns
+from rldk.reward.scorers.digests import text_digest
 from rldk.reward.sources import read_raw
 
 Codes = NDArray[np.int64]
@@ -32,6 +32,11 @@ class ScoredItems(Struct, kw_only=True):
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    def shown(self, rows: Sequence[int]) -> list[tuple[str, str, str]]:
+        """Key, prompt and answer of each of the rows."""
+        answers = self.responses
+        return [(self.keys[row], self.prompts[row], "" if answers is None else answers[row]) for row in rows]
 
     def texts(self) -> list[str]:
         """The answers, or the prompts where there are no answers."""
@@ -96,15 +101,5 @@ def _made(prompts: list[str], responses: list[str] | None, keys: list[str] | Non
         codes = np.arange(len(prompts), dtype=np.int64)
     if keys is None or not all(keys):
         both = zip(prompts, responses or [""] * len(prompts), strict=True)
-        keys = [text_key(p, r) for p, r in both]
+        keys = [text_digest(p, r).hex() for p, r in both]
     return ScoredItems(prompts=prompts, responses=responses, prompt=codes, keys=keys)
-
-
-def text_key(prompt: str, response: str) -> str:
-    """A digest of prompt and answer."""
-    return hashlib.blake2b(f"{prompt}\0{response}".encode("utf-8", "replace"), digest_size=16).hexdigest()
-
-
-def keyed(scores: Mapping[str, float], items: ScoredItems) -> NDArray[np.float64]:
-    """The scores of the items by their keys; NaN where there is none."""
-    return np.array([scores.get(key, np.nan) for key in items.keys], dtype=np.float64)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rldk.monitor import appending
-from rldk.monitor.appending import AppendedFile
+from rldk.core import appending
+from rldk.core.appending import AppendedFile
 from rldk.outage import Outage
 
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rldk.core.external import text_cells
+from rldk.core.external.text_cells import GatheredColumns, Mapped, StoredCells
 from rldk.evals import reading, run
 from rldk.evals.suites import COMPREHENSIVE_SUITE
-from rldk.evals.text_cells import GatheredColumns, Mapped, StoredCells
 
 SCALAR = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(), st.just("\ud800"), st.binary(),
@@ -23,11 +24,32 @@ VALUE = st.recursive(
 )
 
 
-@given(values=st.lists(VALUE, max_size=20))
-def test_every_value_comes_back_as_it_was(values: list[Any]) -> None:
-    cells = StoredCells(values)
-    assert list(map(repr, cells)) == list(map(repr, values))
-    assert [repr(cells[row]) for row in range(len(cells))] == list(map(repr, values))
+@given(values=st.lists(VALUE, max_size=20), block=st.integers(1, 5), size=st.sampled_from([1, 60, 1 << 20]))
+def test_every_value_comes_back_as_it_was(values: list[Any], block: int, size: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_cells, "BLOCK", block)
+        patch.setattr(text_cells, "BLOCK_BYTES", size)
+        cells = StoredCells(values)
+        wanted = list(map(repr, values))
+        assert list(map(repr, cells)) == wanted
+        assert [repr(cells[row]) for row in range(len(cells))] == wanted
+        assert all(list(map(repr, cells[a:])) == wanted[a:] for a in range(len(values)))
+        assert all(list(map(repr, cells[1:b])) == wanted[1:b] for b in range(len(values)))
+
+
+def test_values_are_added_while_others_are_read() -> None:
+    cells = StoredCells()
+    for row in range(300):
+        cells.append(f"text {row}")
+        assert cells[row] == f"text {row}"
+    assert cells[::-1][:2] == ["text 299", "text 298"]
+    assert list(cells) == [f"text {row}" for row in range(300)]
+
+
+def test_few_long_values_wait_in_memory() -> None:
+    cells = StoredCells("x" * 400_000 for _ in range(20))
+    assert len(cells._waiting) < 3
+    assert sum(map(len, cells)) == 8_000_000
 
 
 def test_a_stored_column_is_a_sequence() -> None:

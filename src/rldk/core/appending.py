@@ -1,5 +1,5 @@
-"""A file that alerts are appended to. Each alert is on the disk before the next one is handled, or waits until it can
-be."""
+"""A file that records such as alerts are appended to. Each record is on the disk before the next one is handled, or
+waits until it can be."""
 
 from __future__ import annotations
 
