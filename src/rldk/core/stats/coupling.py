@@ -91,8 +91,8 @@ class GroupRanks:
 def overall(a: NDArray[np.float64], b: NDArray[np.float64], block: NDArray[np.int64] | None = None) -> Coupling:
     """The plain Spearman correlation. Every pair of values is a cluster of its own.
 
-    With `block` (batches of a run, tasks) ranks are taken within each block, so that what blocks have in common, such as
-    a drift over time, is left out. Ten blocks or more are clusters."""
+    With `block` (batches of a run, tasks) ranks are taken within each block: differences between blocks, such as a
+    drift over time, do not count. Ten blocks or more are clusters."""
     label = np.zeros(len(a), dtype=np.int64) if block is None else block
     if block is not None and (block[1:] < block[:-1]).any():
         order = np.argsort(block, kind="stable")

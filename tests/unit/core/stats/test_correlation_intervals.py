@@ -82,7 +82,7 @@ def test_the_p_value_and_the_interval_agree_on_zero() -> None:
     for r in (0.05, 0.1, 0.15, 0.3):
         found = within_groups(*noisy(rng, 1200, r), np.repeat(np.arange(300), 4))
         assert (found.p < 0.05) == (found.least > 0) or abs(found.p - 0.05) < 0.003
-    perfect = within_groups(*(2 * [np.arange(40.0)]), np.repeat(np.arange(10), 4))
+    perfect = within_groups(np.arange(40.0), np.arange(40.0), np.repeat(np.arange(10), 4))
     assert (perfect.low, perfect.high, perfect.p) == (1.0, 1.0, 0.0)
 
 
