@@ -21,7 +21,7 @@ from benchmarks.rate_intervals import METHODS, RATES, SIZES, compared, exact_cov
 from rldk.core.stats.clustered import clustered_mean, clustered_ratio  # noqa: E402
 from rldk.core.stats.contrasts import cohen_kappa  # noqa: E402
 from rldk.core.stats.estimates import Estimate  # noqa: E402
-from rldk.core.stats.resampling import batch_means  # noqa: E402
+from rldk.core.stats.resampling import batch_means, bootstrap_interval  # noqa: E402
 from rldk.core.stats.serial import serial_mean  # noqa: E402
 from rldk.evals.intervals import average, rate  # noqa: E402
 
@@ -141,16 +141,35 @@ def raters(count: int, kappa: float, shares: Sequence[float]) -> Draw:
     return draw
 
 
-def independent(n: int, kind: str) -> Draw:
+MADE: dict[str, tuple[Callable[[np.random.Generator, int], Array], float]] = {
+    "normal": (lambda rng, n: rng.normal(size=n), 0.0),
+    "t, 3 degrees": (lambda rng, n: rng.standard_t(3, size=n), 0.0),
+    "beta(2, 5)": (lambda rng, n: rng.beta(2, 5, size=n), 2 / 7),
+    "marks 1 to 5": (lambda rng, n: rng.choice(np.arange(1.0, 6.0), size=n, p=[0.02, 0.03, 0.1, 0.25, 0.6]), 4.38),
+    "exponential": (lambda rng, n: rng.exponential(size=n), 1.0),
+    "lognormal": (lambda rng, n: rng.lognormal(size=n), math.exp(0.5)),
+}
+
+
+def independent(n: int, kind: str, interval: Callable[..., Estimate] = average) -> Draw:
     """The mean of independent values."""
-    truths = {"normal": 0.0, "lognormal": math.exp(0.5), "beta(2, 5)": 2 / 7}
+    made, truth = MADE[kind]
 
     def draw(rng: np.random.Generator, seed: int) -> tuple[Estimate, float]:
-        made = {"normal": rng.normal, "lognormal": rng.lognormal, "beta(2, 5)": lambda size: rng.beta(2, 5, size)}
-        values: Array = made[kind](size=n)  # type: ignore[operator]
-        return average(values, None, seed=seed), truths[kind]
+        return interval(made(rng, n), None, seed=seed), truth
 
     return draw
+
+
+def student(values: Array, cluster: None, *, seed: int) -> Estimate:
+    """Plain t, which was used below 30 values."""
+    return clustered_mean(values)
+
+
+def bootstrap(values: Array, cluster: None, *, seed: int) -> Estimate:
+    """The BCa bootstrap, which was used from 30 values on."""
+    low, high = bootstrap_interval(values, seed=seed)
+    return Estimate(value=float(values.mean()), low=low, high=high, n=len(values))
 
 
 def _table(heads: list[str], rows: list[list[str]]) -> str:
@@ -178,11 +197,11 @@ def page(draws: int) -> str:
         [str(n), *(f"{share_covered(autoregressive(n, c), draws):.1%}" for c in COEFFICIENTS)] for n in (100, 400, 1000)
     ]
     alone = [
-        [
-            str(n),
-            *(f"{share_covered(independent(n, kind), draws):.1%}" for kind in ("normal", "beta(2, 5)", "lognormal")),
-        ]
-        for n in (15, 50, 200)
+        [str(n), *(f"{share_covered(independent(n, kind), draws):.1%}" for kind in MADE)] for n in (15, 30, 50, 200)
+    ]
+    alone_others = [
+        [name, *(f"{share_covered(independent(n, kind, interval), draws):.1%}" for kind in MADE)]
+        for name, n, interval in (("15, t", 15, student), ("50, t", 50, student), ("50, BCa bootstrap", 50, bootstrap))
     ]
     names = {
         "independent": "values taken for independent", "batches": "20 batch means",
@@ -222,7 +241,8 @@ def page(draws: int) -> str:
                 for n in (20, 60, 200)
             ],
         ),
-        "alone": _table(["n", "normal", "beta(2, 5)", "lognormal"], alone),
+        "alone": _table(["n", *MADE], alone),
+        "alone_others": _table(["n and interval", *MADE], alone_others),
     }
     return INTRO.read_text(encoding="utf-8").format(**made)
 

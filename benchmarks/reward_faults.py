@@ -4,8 +4,8 @@
 prints the table of docs/reward.md.
 
 Where the true size is not planted it is the mean over `BLOCKS` large sets of answers of the same model, made without
-their texts. The sampling error of that mean is a thirteenth of that of the report, so that it does not count. (Over
-four sets it is a fourth, and a 95 % interval holds the mean in 94.3 % of seeds.) Format needs the texts: four sets."""
+their texts, and measured without the code that is judged. The sampling error of that mean is a thirteenth of that of
+the report, so that it does not count."""
 
 from __future__ import annotations
 
@@ -15,12 +15,9 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.tiny_reward import RATE, BagModel, Counted, Maker
-from rldk.core.stats.coupling import within_groups
 from rldk.reward import RewardHealthReport, compare_models, health
-from rldk.reward.distributions import bound_mass
-from rldk.reward.table import ScoreTable
 
-TRAIN, PROMPTS, EACH, LARGE, BLOCKS, TEXT_BLOCKS = 4000, 300, 4, 1200, 40, 4
+TRAIN, PROMPTS, EACH, LARGE, BLOCKS = 4000, 300, 4, 1200, 40
 HEAD = "| planted | named | size inside its interval | other findings |\n|---|---|---|---|"
 Outcome = tuple[RewardHealthReport, str, float, tuple[float, float] | None]
 
@@ -74,9 +71,29 @@ def true_size(measure: Callable[[Counted], float], maker: Maker) -> float:
     return float(np.mean([measure(maker.counted(LARGE * EACH)) for _ in range(BLOCKS)]))
 
 
-def within(values: np.ndarray, reward: np.ndarray) -> float:
-    """The rank correlation of values with the rewards among the answers to a prompt."""
-    return within_groups(values, reward, np.arange(len(values)) // EACH).rho
+def ranks(values: np.ndarray) -> np.ndarray:
+    """The rank of each answer among those to its prompt, minus the mean rank: half of those below minus those above."""
+    by_prompt = values.reshape(-1, EACH)
+    return 0.5 * np.sign(by_prompt[:, :, None] - by_prompt[:, None, :]).sum(axis=2).ravel()
+
+
+def centred(values: np.ndarray) -> np.ndarray:
+    """The values minus the mean over the answers to their prompt."""
+    by_prompt = values.reshape(-1, EACH)
+    return (by_prompt - by_prompt.mean(axis=1, keepdims=True)).ravel()
+
+
+def together(x: np.ndarray, y: np.ndarray) -> float:
+    return float(x @ y / np.sqrt((x @ x) * (y @ y)))
+
+
+def lists_given_the_rest(own: Counted, score: np.ndarray, dashes: np.ndarray) -> float:
+    """The rank correlation of list items with the score, with length and repetition held fixed."""
+    words = own.bag.sum(axis=1)
+    repeated = np.where(words >= 16, 1 - (own.bag > 0).sum(axis=1) / words, 0.0)
+    fixed = np.column_stack([ranks(own.length), centred(own.length), centred(np.log1p(own.length)), ranks(repeated)])
+    x, y = (v - fixed @ np.linalg.lstsq(fixed, v, rcond=None)[0] for v in (ranks(dashes), ranks(score)))
+    return together(x, y)
 
 
 def frame(columns: dict[str, list]):
@@ -91,7 +108,7 @@ def length(seed: int) -> Outcome:
     report = health(frame(scored(maker, model, PROMPTS)))
     own = report.length_bias_metrics
 
-    true = true_size(lambda own: within(own.length, model.score(own.bag)), maker)
+    true = true_size(lambda own: together(ranks(own.length), ranks(model.score(own.bag))), maker)
     return report, "LEN020", true, (own.low, own.high)
 
 
@@ -104,8 +121,8 @@ def feature(seed: int) -> Outcome:
 
     report = health(frame(scored(maker, model, PROMPTS)))
     own = lists(report)
-    large = [lists(health(frame(scored(maker, model, LARGE)))).rho for _ in range(TEXT_BLOCKS)]
-    true = float(np.mean(large))
+    dash = maker.place["-"]
+    true = true_size(lambda own: lists_given_the_rest(own, model.score(own.bag), own.bag[:, dash]), maker)
     return report, "RM020", true, (own.low, own.high)
 
 
@@ -122,7 +139,7 @@ def position(seed: int) -> Outcome:
     def correlation(own: Counted) -> float:
         shown = maker.rng.permuted(np.tile(np.arange(1, 3), (LARGE, EACH // 2)), axis=1).ravel()
         show(maker, own.bag, shown)
-        return within(shown.astype(float), model.score(own.bag))
+        return together(ranks(shown), ranks(model.score(own.bag)))
 
     true = true_size(correlation, maker)
     return report, "RM021", true, (own.low, own.high)
@@ -161,7 +178,8 @@ def saturated(seed: int) -> Outcome:
     share = report.saturation_analysis.share
 
     def at_a_bound(own: Counted) -> float:
-        return bound_mass(ScoreTable(reward=np.minimum(model.score(own.bag), top)), None).share.value
+        capped = np.minimum(model.score(own.bag), top)
+        return float((capped >= top - 0.01 * (top - np.quantile(capped, 0.005))).mean())
 
     true = true_size(at_a_bound, maker)
     return report, "RM025", true, (share.low, share.high)

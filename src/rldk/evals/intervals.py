@@ -13,13 +13,12 @@ from rldk.core.stats.contrasts import clopper_pearson
 from rldk.core.stats.effects import detectable_difference, intraclass_correlation
 from rldk.core.stats.estimates import Estimate
 from rldk.core.stats.proportions import wilson_share
-from rldk.core.stats.resampling import bootstrap_interval
+from rldk.core.stats.skewed import skewed_mean
 from rldk.core.stats.student import t_quantile
 
 Array = NDArray[np.float64]
 LEAST = 10  # values; fewer give no interval
-FEW = 30  # values below which t is closer than the bootstrap
-MANY = 2000  # values or clusters beyond which t and the bootstrap agree
+MANY = 2000  # clusters beyond which t and the bootstrap agree
 FEW_CLUSTERS = 20
 DRAWS = 2000
 CELLS = 1 << 21
@@ -60,7 +59,7 @@ def average(values: Array, cluster: Labels | None, *, seed: int) -> Estimate:
     """The mean of finite values with its interval.
 
     With clusters that hold several values: the cluster bootstrap, or cluster-robust t for fewer than 20 or more than
-    2,000 clusters. Otherwise BCa from 30 values to 2,000, t for 10 to 29 and for more, and none for fewer than 10."""
+    2,000 clusters. Otherwise t with half of the correction for skewness, and none for fewer than 10 values."""
     cluster = _several(cluster)
     if cluster is not None:
         label = codes_of(cluster)
@@ -71,11 +70,7 @@ def average(values: Array, cluster: Labels | None, *, seed: int) -> Estimate:
     if len(values) < LEAST:
         mean = float(values.mean()) if len(values) else math.nan
         return Estimate(value=mean, n=len(values), clusters=len(values), method=f"fewer than {LEAST} values")
-    if FEW <= len(values) <= MANY and float(np.ptp(values)) > 0:
-        low, high = bootstrap_interval(values, seed=seed, draws=DRAWS)
-        n = len(values)
-        return Estimate(value=float(values.mean()), low=low, high=high, n=n, clusters=n, method="BCa bootstrap")
-    return clustered_mean(values)
+    return skewed_mean(values)
 
 
 def smallest_difference(values: Array, cluster: Labels | None) -> float | None:

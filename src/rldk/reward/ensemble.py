@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rldk.core.stats.agreement import centred_scores, mean_rank_correlation, normal_scores, spread_between
-from rldk.core.stats.clustered import average_ranks, clustered_correlation, clustered_mean_ratio
+from rldk.core.stats.clustered import clustered_mean_ratio
 from rldk.core.stats.estimates import Estimate
+from rldk.core.stats.spearman import clustered_spearman
 from rldk.reward.rows import LEAST, clusters_of, finite_rows, some_rows
 from rldk.reward.table import ScoreTable
 from rldk.rules.score_view import ScorerSpread
@@ -79,4 +80,4 @@ def _error(table: ScoreTable, rows: Rows, apart: NDArray[np.float64]) -> Estimat
         return None
     used = rows[kept]
     off = np.abs(normal_scores(table.reward[used]) - normal_scores(table.gold[used]))
-    return clustered_correlation(average_ranks(apart[kept]), average_ranks(off), clusters_of(table, used))
+    return clustered_spearman(apart[kept], off, clusters_of(table, used))

@@ -23,6 +23,7 @@ from rldk.core.stats.clustered import (
 )
 from rldk.core.stats.estimates import Estimate
 from rldk.core.stats.kendall import order_agreement
+from rldk.core.stats.spearman import clustered_spearman
 from rldk.engine.live import Engine
 from rldk.engine.once import look_once
 from rldk.errors import NoData, UsageError
@@ -139,7 +140,7 @@ def _report(
                 hint="nothing can be said about how it ranks them; is the reward function broken, or at its bound?",
             )
     ranks = average_ranks(a), average_ranks(b)
-    pearson, spearman = clustered_correlation(a, b, prompt), clustered_correlation(*ranks, prompt)
+    pearson, spearman = clustered_correlation(a, b, prompt), clustered_spearman(a, b, prompt)
     view = ScorePairView(
         n=len(rows),
         spearman=spearman,

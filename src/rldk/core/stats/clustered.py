@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rldk.core.stats.estimates import Estimate
+from rldk.core.stats.fisher import correlation_interval
 from rldk.core.stats.student import t_quantile
 
 Array = NDArray[np.float64]
@@ -22,14 +23,22 @@ def from_influence(value: float, influence: Array, cluster: Labels | None, *, le
 
     The interval is value +- t * sqrt(sum of squared cluster sums * G / (G - 1)), t with G - 1 degrees of freedom for G
     clusters. Without `cluster` every value is one. Source: the sandwich of Liang and Zeger 1986, Biometrika 73."""
-    sums = influence if cluster is None else np.bincount(codes_of(cluster), weights=influence)
-    count = len(sums)
-    if count < LEAST_CLUSTERS or not math.isfinite(value):
+    error, count = error_of(influence, cluster)
+    if error != error or not math.isfinite(value):
         return Estimate(value=value, n=len(influence), clusters=count, method="too few clusters for an interval")
-    error = math.sqrt(float((sums * sums).sum()) * count / (count - 1))
     half = t_quantile(0.5 + level / 2, count - 1) * error
     method = "t" if cluster is None else "cluster-robust t"
     return Estimate(value=value, low=value - half, high=value + half, n=len(influence), clusters=count, method=method)
+
+
+def error_of(influence: Array, cluster: Labels | None) -> tuple[float, int]:
+    """The standard error of a sum of influences, shape (n,), over independent clusters, and how many there are. NaN for
+    fewer than five."""
+    sums = influence if cluster is None else np.bincount(codes_of(cluster), weights=influence)
+    count = len(sums)
+    if count < LEAST_CLUSTERS:
+        return math.nan, count
+    return math.sqrt(float((sums * sums).sum()) * count / (count - 1)), count
 
 
 def clustered_mean(values: Array, cluster: Labels | None = None, *, level: float = 0.95) -> Estimate:
@@ -145,15 +154,18 @@ def paired_scale_ratio(a: Array, b: Array, cluster: Labels | None) -> Estimate:
 def clustered_correlation(a: Array, b: Array, cluster: Labels | None) -> Estimate:
     """Pearson's correlation of n pairs of values, with an interval that allows for dependence within clusters.
 
-    Of ranks it is Spearman's. The influence of a pair is x y - r (x^2 + y^2) / 2 in standard units. The interval is cut
-    at -1 and 1. NaN where a score is constant."""
+    The influence of a pair is x y - r (x^2 + y^2) / 2 in standard units; the interval is that of Fisher's z. NaN where
+    a score is constant."""
     if len(a) < 2 or not (float(np.ptp(a)) > 0 and float(np.ptp(b)) > 0):
         return Estimate(value=math.nan, n=len(a), method="no spread")
     x, y = ((v - v.mean()) / v.std() for v in (a, b))
     r = float(np.clip((x * y).mean(), -1.0, 1.0))
-    found = from_influence(r, (x * y - r * (x * x + y * y) / 2) / len(a), cluster)
-    low, high = (min(1.0, max(-1.0, v)) if v == v else v for v in (found.low, found.high))
-    return Estimate(value=r, low=low, high=high, n=found.n, clusters=found.clusters, method=found.method)
+    error, count = error_of((x * y - r * (x * x + y * y) / 2) / len(a), cluster)
+    if error != error:
+        return Estimate(value=r, n=len(a), clusters=count, method="too few clusters for an interval")
+    low, high = correlation_interval(r, error, count - 1)
+    method = "t of Fisher's z" if cluster is None else "cluster-robust t of Fisher's z"
+    return Estimate(value=r, low=low, high=high, n=len(a), clusters=count, method=method)
 
 
 def average_ranks(values: Array) -> Array:

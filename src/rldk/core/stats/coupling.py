@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rldk.core.stats.estimates import Coupling
+from rldk.core.stats.fisher import correlation_interval
+from rldk.core.stats.spearman import Ranked, rank_influence
 
-CONFIDENCE_Z = 1.959963985  # two-sided 95 % of a normal distribution
 LEAST_GROUPS = 10  # fewer groups with a signal give no interval
 
 
@@ -26,10 +27,10 @@ def within_groups(
     """The correlation of the ranks of `a` and `b` within each group (ties averaged), centred by group.
 
     rho = sum(a b) / sqrt(sum a^2 sum b^2). Its standard error comes from the contributions of the groups (delta method
-    over clusters, with n / (n - 1)), because values of one group depend on each other. Groups of one value say
-    nothing. `given`: what to hold fixed. The ranks of `a` and `b` are then the residuals of their regression on the
-    ranks of these (partial correlation). `cluster`: what is independent of each other, where that is more than a
-    group; every group lies within one cluster."""
+    over clusters, with n / (n - 1)), because values of one group depend on each other. The interval is that of Fisher's
+    z with the quantile of t. Groups of one value say nothing. `given`: what to hold fixed. The ranks of `a` and `b` are
+    then the residuals of their regression on the ranks of these (partial correlation). `cluster`: what is independent
+    of each other, where that is more than a group; every group lies within one cluster."""
     ranks = GroupRanks(group, cluster)
     x, y = ranks.of(a), ranks.of(b)
     if given:
@@ -59,7 +60,7 @@ class GroupRanks:
 
     def of(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """The ranks of values of shape (n,) within each group, ties averaged, minus the group's mean rank."""
-        return _centred_ranks(values[self.order], self._label, self._starts, self._sizes)
+        return Ranked(values[self.order], self._label, self._starts, self._sizes).centred
 
     def centred(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """The values of shape (n,) minus the mean of their group, in the same order as the ranks."""
@@ -90,13 +91,26 @@ class GroupRanks:
 def overall(a: NDArray[np.float64], b: NDArray[np.float64], block: NDArray[np.int64] | None = None) -> Coupling:
     """The plain Spearman correlation. Every pair of values is a cluster of its own.
 
-    With `block` (batches of a run, in order) ranks are taken within each batch, so that a common drift over time is
-    left out."""
+    With `block` (batches of a run, tasks) ranks are taken within each block: differences between blocks, such as a
+    drift over time, do not count. Ten blocks or more are clusters."""
     label = np.zeros(len(a), dtype=np.int64) if block is None else block
+    if block is not None and (block[1:] < block[:-1]).any():
+        order = np.argsort(block, kind="stable")
+        a, b, label = a[order], b[order], block[order]
     _, starts, sizes = np.unique(label, return_index=True, return_counts=True)
     place = np.repeat(np.arange(len(sizes)), sizes)
-    x, y = (_centred_ranks(v, place, starts, sizes) for v in (a, b))
-    return _coupling(x * y, x * x, y * y, n=len(a), groups=len(a))
+    x, y = (Ranked(v, place, starts, sizes) for v in (a, b))
+    products = [x.centred * y.centred, x.centred**2, y.centred**2]
+    if len(sizes) >= LEAST_GROUPS:
+        products = [np.add.reduceat(v, starts) for v in products]
+        return _coupling(products[0], products[1], products[2], n=len(a), groups=len(a))
+    rho, influence = rank_influence(x, y)
+    if rho != rho:
+        return Coupling(rho=math.nan, low=math.nan, high=math.nan, n=len(a), groups=len(a))
+    mean = np.add.reduceat(influence, starts) / sizes
+    squares = (influence - mean[place]) ** 2 * (sizes / np.maximum(1, sizes - 1))[place]
+    speaking = int(((products[1] > 0) & (products[2] > 0)).sum())
+    return _bounded(rho, math.sqrt(float(squares.sum())), speaking, n=len(a), groups=len(a))
 
 
 def residuals(values: NDArray[np.float64], fixed: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -113,28 +127,16 @@ def _coupling(
     sx, sy = float(xx.sum()), float(yy.sum())
     if not (sx > 0 and sy > 0):
         return Coupling(rho=math.nan, low=math.nan, high=math.nan, n=n, groups=groups)
-    rho = float(xy.sum()) / math.sqrt(sx * sy)
+    rho = min(1.0, max(-1.0, float(xy.sum()) / math.sqrt(sx * sy)))
     influence = xy / math.sqrt(sx * sy) - 0.5 * rho * (xx / sx + yy / sy)
     speaking = int(((xx > 0) & (yy > 0)).sum())
+    error = math.sqrt(float((influence * influence).sum()) * speaking / max(1, speaking - 1))
+    return _bounded(rho, error, speaking, n=n, groups=groups)
+
+
+def _bounded(rho: float, error: float, speaking: int, *, n: int, groups: int) -> Coupling:
+    """The correlation with its interval. `speaking`: the clusters that the error comes from."""
     if speaking < LEAST_GROUPS:
         return Coupling(rho=rho, low=math.nan, high=math.nan, n=n, groups=groups)
-    error = math.sqrt(float((influence * influence).sum()) * speaking / (speaking - 1))
-    low, high = max(-1.0, rho - CONFIDENCE_Z * error), min(1.0, rho + CONFIDENCE_Z * error)
+    low, high = correlation_interval(rho, error, speaking - 1)
     return Coupling(rho=rho, low=low, high=high, n=n, groups=groups, error=error)
-
-
-def _centred_ranks(
-    values: NDArray[np.float64], label: NDArray[np.int64], starts: NDArray[np.int64], sizes: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Average ranks within each group minus the group's mean rank. `values` are sorted by group."""
-    if not len(values):
-        return values
-    order = np.lexsort((values, label))
-    ordered, grouped = values[order], label[order]
-    fresh = np.concatenate(([True], (ordered[1:] != ordered[:-1]) | (grouped[1:] != grouped[:-1])))
-    first = np.flatnonzero(fresh)
-    last = np.concatenate((first[1:], [len(values)])) - 1
-    ranks = np.empty(len(values))
-    ranks[order] = np.repeat(0.5 * (first + last), last - first + 1)
-    centre: NDArray[np.float64] = starts[label] + 0.5 * (sizes[label] - 1)
-    return ranks - centre

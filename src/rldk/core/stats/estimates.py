@@ -46,9 +46,11 @@ class Coupling(Struct, frozen=True, kw_only=True):
 
     @property
     def p(self) -> float:
-        """The two-sided p-value of no correlation, from the standard error. NaN without an interval."""
-        error = self.error
-        return 2 * NormalDist().cdf(-abs(self.rho) / error) if error > 0 else math.nan if error != error else 0.0
+        """The two-sided p-value of no correlation, from the standard error of Fisher's z. NaN without an interval."""
+        error, rest = self.error, 1 - self.rho * self.rho
+        if error != error:
+            return math.nan
+        return 2 * NormalDist().cdf(-abs(math.atanh(self.rho)) * rest / error) if error > 0 and rest > 0 else 0.0
 
 
 class ReliabilityParts(Struct, frozen=True, kw_only=True):
