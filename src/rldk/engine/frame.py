@@ -27,7 +27,7 @@ MAKERS: dict[str, Callable[..., Feature]] = {
     "departed": whole_run.Departed,
     "longest_run": whole_run.LongestRun,
     "recurrence": whole_run.Recurrence,
-    "held": holding.Held,
+    "held": holding.HeldShare,
     "extreme": whole_run.Extreme,
     "largest_step": differences.LargestStep,
     "wander": differences.Wander,

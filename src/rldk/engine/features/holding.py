@@ -11,7 +11,7 @@ LONG = 3  # equal values; two may be equal by chance, or be logged twice
 FEWEST = 5  # ended runs of equal values, before which their lengths say nothing
 
 
-class Held:
+class HeldShare:
     """The share of the runs of equal values before the present one that have `LONG` values or more. It is 0 while there
     are fewer than `FEWEST` such runs."""
 

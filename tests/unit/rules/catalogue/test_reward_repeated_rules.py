@@ -42,4 +42,4 @@ def test_a_reward_that_stops_moving_is_told_although_it_repeats_itself_now() -> 
     rng = random.Random(5)
     column = [rng.gauss(1.0, 0.1) for _ in range(30)] + [0.123456] * 200
     (finding,) = scan_columns("REW001", {"reward_mean": column}).findings
-    assert finding.first_step < 45
+    assert (finding.first_step or 99) < 45
