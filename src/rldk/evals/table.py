@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from rldk.core.records import to_number
+from rldk.core.records import score_number
 from rldk.core.samples import text_of
 from rldk.core.stats.clustered import Labels
 from rldk.evals.text_cells import Mapped
@@ -132,7 +132,7 @@ def _number(value: Any) -> float:
         if word in YES or word in NO:
             return float(word in YES)
     try:
-        found = to_number(value)
+        found = score_number(value)
     except (ValueError, OverflowError):
         return math.nan
     return math.nan if found is None else found

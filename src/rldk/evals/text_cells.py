@@ -111,6 +111,11 @@ class GatheredColumns:
         self._sizes = dict(zip(self.cells, repeat(0)))
         self._large = large
 
+    def widen(self, names: Iterable[str], rows: int) -> None:
+        """Takes other columns from now on: those that are new are empty in the `rows` rows before."""
+        self.cells = {name: self.cells.get(name, [None] * rows) for name in names}
+        self._sizes = {name: self._sizes.get(name, 0) for name in self.cells}
+
     def append(self, row: dict[str, Any]) -> None:
         """Adds a row, which has a value for each column."""
         for name, value in row.items():

@@ -27,6 +27,9 @@ def histogram(reward: Array) -> dict[str, Any]:
     )
     if not high > low:
         low, high = float(reward.min()), float(reward.max())
+    narrow = BINS * float(np.spacing(max(abs(low), abs(high))))
+    if high - low < narrow:  # neighbouring floats are farther apart than the edges of the bins would be
+        low, high = low - narrow, high + narrow
     counts, edges = np.histogram(reward, BINS, (low, high))
     middle = (edges[1:] + edges[:-1]) / 2
     share = counts / len(reward)

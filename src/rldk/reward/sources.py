@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rldk.adapters.frame import is_frame
-from rldk.adapters.records import UnreadRecord, delimited, json_document, json_lines, looks_like_a_table
+from rldk.adapters.records import read_records, text_form
+from rldk.adapters.tables.arrow import is_arrow
+from rldk.adapters.tables.folder import parts_of_table
+from rldk.adapters.tables.rows import AnswerRows
+from rldk.adapters.tables.several import holds_several
 from rldk.core.model import Run
+from rldk.core.samples.column_names import value_at
 from rldk.core.stream import open_binary
 from rldk.errors import MalformedInput, NoData, NotALog
 from rldk.reward.columns import find_columns
 from rldk.reward.scorer_columns import list_column, scorer_columns
 from rldk.reward.table import RawTable
 
-OPENING = 1000  # records whose keys say which columns there are
 MOST_ROWS = 50_000_000
-KEPT_REASONS = 5
 
 Given = Mapping[str, str | None]
 
@@ -39,6 +41,8 @@ def read_raw(source: Any, given: Given) -> RawTable:
     if not isinstance(source, str | os.PathLike):
         raise NotALog(f"{type(source).__name__} is no table", hint="give a DataFrame, a list of dicts, or a path")
     path = Path(source)
+    if path.is_dir():
+        return _of_folder(path, given)
     if not path.is_file():
         return _of_log(os.fspath(source))
     with open_binary(path) as stream:
@@ -46,18 +50,32 @@ def read_raw(source: Any, given: Given) -> RawTable:
     if not head.strip():
         raise NoData(f"{path} is empty", hint="was it written?")
     if head.startswith(b"PAR1"):
-        from rldk.reward.parquet import read_parquet
+        from rldk.reward.parquet import holds_rows_of_answers, read_parquet
 
+        if holds_rows_of_answers(path, given):
+            return of_records(read_records(path), given, source=os.fspath(path))
         return read_parquet(path, given)
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
-        table = of_records(json_lines(path), given, source=os.fspath(path))
-        return table if _has_reward(table) else _of_log(os.fspath(path), instead=table)
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
-        return of_records(json_document(path), given, source=os.fspath(path))
-    if b"\0" not in head and looks_like_a_table(head, path):
-        table = of_records(delimited(path), given, source=os.fspath(path))
+    if is_arrow(head):
+        return of_records(read_records(path), given, source=os.fspath(path))
+    form = text_form(head, path)
+    if form:
+        table = of_records(read_records(path), given, source=os.fspath(path))
         return table if _has_reward(table) else _of_log(os.fspath(path), instead=table)
     return _of_log(os.fspath(path))
+
+
+def _of_folder(path: Path, given: Given) -> RawTable:
+    """The table of a run's directory; of a folder that is none, that of the files in it."""
+    try:
+        found = _of_log(os.fspath(path))
+        if _has_reward(found):
+            return found
+    except (NotALog, NoData, MalformedInput):
+        if not parts_of_table(path):
+            raise
+        return of_records(read_records(path), given, source=os.fspath(path))
+    parts = of_records(read_records(path), given, source=os.fspath(path)) if parts_of_table(path) else found
+    return parts if _has_reward(parts) else found
 
 
 def _has_reward(table: RawTable) -> bool:
@@ -73,6 +91,8 @@ def _of_frame(source: Any, given: Given) -> RawTable:
     frame = source if isinstance(source, pd.DataFrame) else source.to_pandas()
     if not len(frame):
         raise NoData("the table has no rows", hint="check the filter that made it")
+    if _needs_its_rows(frame):
+        return of_records(_rows_of_frame(frame), given, source="memory")
     named = {str(column): column for column in frame.columns}
     table = RawTable(rows=len(frame), source="memory", names=tuple(named))
     for name in _columns(table.names, given):
@@ -84,6 +104,19 @@ def _of_frame(source: Any, given: Given) -> RawTable:
     return table
 
 
+def _needs_its_rows(frame: Any) -> bool:
+    """Whether a row holds several answers, or its reward stands in an object."""
+    first = next(_rows_of_frame(frame.iloc[:1]), {})
+    objects = any(isinstance(value, Mapping) for value in first.values())
+    return holds_several(first) or (objects and not _has_reward(RawTable(rows=1, names=tuple(first))))
+
+
+def _rows_of_frame(frame: Any) -> Iterator[dict[str, Any]]:
+    names = [str(name) for name in frame.columns]
+    for row in frame.itertuples(index=False, name=None):
+        yield dict(zip(names, row, strict=True))
+
+
 def _columns(names: Iterable[str], given: Given) -> list[str]:
     known = list(names)
     asked = [name for name in given.values() if name in known]
@@ -93,39 +126,31 @@ def _columns(names: Iterable[str], given: Given) -> list[str]:
 
 
 def of_records(records: Iterable[Any], given: Given, *, source: str) -> RawTable:
-    """The table of mappings, one a row. A record that is none is rejected; the rest is kept."""
-    rows = iter(records)
-    opening = list(islice(rows, OPENING))
-    names = list(dict.fromkeys(str(key) for row in opening if isinstance(row, Mapping) for key in row))
-    wanted = _columns(names, given)
+    """The table of mappings, one a row. A row with several answers to its prompt becomes one row for each. A record
+    that is no mapping is rejected; the rest is kept."""
+    rows = AnswerRows(records)
+    rows.look()
+    wanted = _columns(rows.names, given)
     cells: dict[str, list[Any]] = {name: [] for name in wanted}
-    rejected = count = 0
-    reasons: list[str] = []
-    for number, row in enumerate(_chained(opening, rows), 1):
-        if not isinstance(row, Mapping):
-            rejected += 1
-            if len(reasons) < KEPT_REASONS:
-                reasons.append(f"row {number}: {row if isinstance(row, UnreadRecord) else 'not an object'}")
-            continue
+    count = 0
+    for row, grown in rows:
+        if grown:
+            wanted = _columns(rows.names, given)
+            cells = {name: cells.get(name, [None] * count) for name in wanted}
         count += 1
         for name in wanted:
-            cells[name].append(row.get(name))
+            cells[name].append(value_at(row, name))
         if count > MOST_ROWS:
             raise MalformedInput(f"{source} has more than {MOST_ROWS:,} rows", hint="give a sample of them")
     return RawTable(
         rows=count,
         source=source,
-        names=tuple(names),
+        names=tuple(rows.names),
         cells=dict(cells.items()),
-        rejected=rejected,
-        reasons=tuple(reasons),
+        rejected=rows.rejected,
+        reasons=tuple(rows.reasons),
+        notes=rows.notes,
     )
-
-
-def _chained(opening: list[Any], rest: Iterator[Any]) -> Iterator[Any]:
-    yield from opening
-    opening.clear()
-    yield from rest
 
 
 def _of_log(source: str, instead: RawTable | None = None) -> RawTable:

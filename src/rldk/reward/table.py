@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Struct, field
 from numpy.typing import NDArray
 
-from rldk.core.records import to_number
+from rldk.core.records import score_number
 from rldk.reward.texts import CodedTexts, HeldTexts, TextColumn
 
 Array = NDArray[np.float64]
@@ -43,9 +43,32 @@ class RawTable(Struct, kw_only=True):
             codes, values = self.labels[name]
             told = np.array([_number(value) for value in values] + [math.nan])
             return told[codes]
-        if name in self.cells:
-            return np.array([_number(value) for value in self.cells[name]], dtype=np.float64)
+        if name in self.cells or name in self.texts:
+            return np.array([_number(value) for value in self._values(name)], dtype=np.float64)
         return np.full(self.rows, math.nan)
+
+    def _values(self, name: str) -> Sequence[Any]:
+        if name in self.texts:
+            return self.texts[name].some(np.arange(self.rows, dtype=np.int64))
+        return self.cells.get(name, ())
+
+    def no_numbers(self, name: str) -> tuple[int, int, Any]:
+        """How many cells of a column hold something that is no number, how many hold a number, and the first of the
+        others. An empty cell and a NaN are neither."""
+        if name in self.labels:
+            codes, names = self.labels[name]
+            values: Sequence[Any] = [names[code] if code >= 0 else None for code in codes.tolist()]
+        else:
+            values = self._values(name)
+        others, numbers, first = 0, 0, None
+        for value in values:
+            number = None if value is None else score_number(value)
+            if number is None and not is_empty(value):
+                first = value if not others else first
+                others += 1
+            elif number is not None and math.isfinite(number):
+                numbers += 1
+        return others, numbers, first
 
     def lists(self, name: str) -> Array | None:
         """The column of lists of numbers as shape (rows, length); NaN in rows whose list has another length than most.
@@ -132,6 +155,11 @@ class ScoreTable(Struct, kw_only=True):
         return len(self.reward)
 
 
+def is_empty(value: Any) -> bool:
+    """Whether a cell holds nothing: None, a blank text, an empty list or object."""
+    return value is None or (not value.strip() if isinstance(value, str) else value in ([], {}, ()))
+
+
 def code_cells(cells: Sequence[Any]) -> tuple[Codes, list[str]]:
     """Codes of the values in the order in which they appear, and the values; -1 for a missing one."""
     from rldk.core.samples import text_of
@@ -150,7 +178,7 @@ def _number(value: Any) -> float:
     if isinstance(value, bool):
         return float(value)
     try:
-        found = to_number(value)
+        found = score_number(value)
     except (ValueError, OverflowError):
         return math.nan
     return math.nan if found is None else found

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from rldk.core.records import SCORE_KEYS
 from rldk.engine.json_server import JsonServer
 from rldk.errors import UnreadableSource
 from rldk.reward.scorers.items import ScoredItems
 from rldk.reward.scorers.options import Advance, ModelScores, ScorerOptions
-
-SCORE_KEYS = ("score", "reward", "value", "logit")
 
 
 def ask_server(address: str, items: ScoredItems, options: ScorerOptions, advance: Advance) -> ModelScores:
