@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from rldk.adapters.frame import is_frame
 from rldk.adapters.records import read_records, text_form
@@ -18,12 +20,16 @@ from rldk.adapters.tables.several import holds_several
 from rldk.core.model import Run
 from rldk.core.samples.column_names import value_at
 from rldk.core.stream import open_binary
+from rldk.core.table import MetricTable
 from rldk.errors import MalformedInput, NoData, NotALog
-from rldk.reward.columns import find_columns
+from rldk.reward.columns import REWARDS, find_columns
 from rldk.reward.scorer_columns import list_column, scorer_columns
 from rldk.reward.table import RawTable
 
 MOST_ROWS = 50_000_000
+STEP_NOTE = "every row is a step of a log: checks on single answers need per-sample records"
+OF_ANSWERS = frozenset({"prompt", "prompt_id", "response", "id", "label", "position", "split", "chosen", "rejected",
+                        "chosen_score", "rejected_score"})  # fmt: skip
 
 Given = Mapping[str, str | None]
 
@@ -33,18 +39,18 @@ def read_raw(source: Any, given: Given) -> RawTable:
 
     Raises `UnreadableSource`, `MalformedInput`, `NoData`, `NotALog`, `MissingExtra`, and the errors of `open_run`."""
     if is_frame(source):
-        return _of_frame(source, given)
+        return _of_steps(_of_frame(source, given), given)
     if isinstance(source, list | tuple) and not source:
         raise NoData("the list of samples is empty", hint="give at least one row")
     if isinstance(source, Run):
-        return of_run(source)
+        return of_run(source, given)
     if not isinstance(source, str | os.PathLike):
         raise NotALog(f"{type(source).__name__} is no table", hint="give a DataFrame, a list of dicts, or a path")
     path = Path(source)
     if path.is_dir():
         return _of_folder(path, given)
     if not path.is_file():
-        return _of_log(os.fspath(source))
+        return _of_log(os.fspath(source), given)
     with open_binary(path) as stream:
         head = stream.read(4096)
     if not head.strip():
@@ -54,20 +60,40 @@ def read_raw(source: Any, given: Given) -> RawTable:
 
         if holds_rows_of_answers(path, given):
             return of_records(read_records(path), given, source=os.fspath(path))
-        return read_parquet(path, given)
+        return _of_steps(read_parquet(path, given), given)
     if is_arrow(head):
         return of_records(read_records(path), given, source=os.fspath(path))
     form = text_form(head, path)
     if form:
         table = of_records(read_records(path), given, source=os.fspath(path))
-        return table if _has_reward(table) else _of_log(os.fspath(path), instead=table)
-    return _of_log(os.fspath(path))
+        return _of_steps(table, given) if _has_reward(table) else _of_log(os.fspath(path), given, instead=table)
+    return _of_log(os.fspath(path), given)
+
+
+def _of_steps(table: RawTable, given: Given) -> RawTable:
+    """The table of a log of steps without the rows that state no reward; any other table as it is."""
+    found = find_columns(table.names, {field: name for field, name in given.items() if name in table.names})
+    if "step" not in found or "reward" not in found or OF_ANSWERS & found.keys():
+        return table
+    steps, rewards = table.number(found["step"]), table.cells.get(found["reward"])
+    if rewards is not None:
+        rows = np.array([value is not None for value in rewards], dtype=bool)
+    else:  # of a frame, where NaN also stands for a value that was never written
+        rows = ~np.isnan(table.number(found["reward"]))
+    if not rows.any() or not np.isfinite(steps[rows]).all() or len(np.unique(steps[rows])) < rows.sum():
+        return table  # several rewards at a step are those of answers
+    kept = np.flatnonzero(rows).tolist()
+    cells = {name: [values[row] for row in kept] for name, values in table.cells.items()}
+    numbers = {name: values[rows] for name, values in table.numbers.items()}
+    left = f"{table.rows - len(kept):,} of {table.rows:,} rows state no reward and were left out"
+    notes = (*table.notes, STEP_NOTE, *((left,) if len(kept) < table.rows else ()))
+    return replace(table, rows=len(kept), cells=cells, numbers=numbers, notes=notes, steps=True)
 
 
 def _of_folder(path: Path, given: Given) -> RawTable:
     """The table of a run's directory; of a folder that is none, that of the files in it."""
     try:
-        found = _of_log(os.fspath(path))
+        found = _of_log(os.fspath(path), given)
         if _has_reward(found):
             return found
     except (NotALog, NoData, MalformedInput):
@@ -153,12 +179,12 @@ def of_records(records: Iterable[Any], given: Given, *, source: str) -> RawTable
     )
 
 
-def _of_log(source: str, instead: RawTable | None = None) -> RawTable:
+def _of_log(source: str, given: Given, instead: RawTable | None = None) -> RawTable:
     """The table of a run in any format; `instead`, where the source is no run at all."""
     from rldk.adapters.open import open_run
 
     try:
-        found = of_run(open_run(source))
+        found = of_run(open_run(source), given)
     except (NotALog, NoData, MalformedInput):
         if instead is None:
             raise
@@ -166,7 +192,7 @@ def _of_log(source: str, instead: RawTable | None = None) -> RawTable:
     return instead if instead is not None and not _has_reward(found) else found
 
 
-def of_run(run: Run) -> RawTable:
+def of_run(run: Run, given: Given) -> RawTable:
     """The samples of a run, or its rows where it has none."""
     if run.sample_reader is not None or run.samples is not None:
         return _of_samples(run)
@@ -175,6 +201,7 @@ def of_run(run: Run) -> RawTable:
         raise NoData(f"{run.source} has no rows", hint="`rldk validate-format` says what is wrong with it")
     training = run.metrics.phase == 0
     rows = training if training.any() else np.ones(len(run.metrics), dtype=bool)
+    rows &= _rows_with_rewards(run.metrics, given)
     numbers = {name: np.asarray(column)[rows] for name, column in columns.items()}
     numbers["step"] = run.metrics.step[rows].astype(np.float64)
     names = tuple(numbers)
@@ -184,9 +211,21 @@ def of_run(run: Run) -> RawTable:
         names=names,
         numbers=numbers,
         rejected=run.rejected_count,
-        notes=("every row is a step of a log: checks on single answers need per-sample records",),
+        notes=(STEP_NOTE,),
         steps=True,
     )
+
+
+def _rows_with_rewards(metrics: MetricTable, given: Given) -> NDArray[np.bool_]:
+    """Which rows of a log state a reward, shape (rows,): many loggers write each metric at steps of its own. All rows,
+    where none does."""
+    found = find_columns(metrics.columns, {field: name for field, name in given.items() if name in metrics.columns})
+    named = [found[field] for field in REWARDS if field in found]
+    told = np.zeros(len(metrics), dtype=bool)
+    for name in named:
+        told |= ~np.isnan(metrics.columns[name])
+        told[metrics.stated_nan.get(name, [])] = True
+    return told if told.any() else np.ones(len(metrics), dtype=bool)
 
 
 def _of_samples(run: Run) -> RawTable:

@@ -39,7 +39,7 @@ _FIELDS = later(r"\{(prompt|first|second)\}")
 # [[A]], [[B]] and [[C]] for a tie are the form of MT-bench. Source: fastchat/llm_judge/data/judge_prompts.jsonl
 _VERDICT = later(r"\[\[\s*(1|2|tie|a|b|c)\s*\]\]", re.IGNORECASE)
 # a judge that says nothing but its verdict may leave the brackets out
-_ALONE = later(r"[\W_]*(1|2|tie)[\W_]*", re.IGNORECASE)
+_ALONE = later(r"[\s*_.]*(1|2|tie)[\s*_.]*", re.IGNORECASE)
 MEANS = {"1": 1, "a": 1, "2": 2, "b": 2, "tie": 0, "c": 0}
 UNREAD = -1
 
