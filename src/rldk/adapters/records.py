@@ -87,10 +87,10 @@ def text_form(head: bytes, path: Path) -> str:
     """What the text of a file is, by its first bytes: "document" (one JSON document), "lines" (JSON lines), "table"
     (CSV), or "" for anything else."""
     opening = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if b"\0" in head:
-        return ""
     if opening[:1] in (b"{", b"["):
         return "document" if _is_one_document(opening) else "lines"
+    if b"\0" in head:
+        return ""
     if _suffix(path) in LINES:
         return "lines"
     return "table" if looks_like_a_table(head, path) else ""

@@ -13,7 +13,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "step": (),
     "prompt": (),
     "prompt_id": ("doc_id", "id", "sample_id", "item_id"),
-    "response": ("model_output", "answer"),
+    "response": ("model_output", "answer", "prediction"),
     "n_tokens": ("response_tokens",),
     "reward": ("reward_mean", "value", "metric"),
     "correct": ("correct", "is_correct", "passed", "success", "acc", "exact_match", "pass"),
@@ -56,6 +56,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "n_bytes": ("n_bytes", "num_bytes"),
 }
 INSIDE = frozenset({"prompt", "response", "reward", "prompt_id", "correct", "chosen_score", "rejected_score"})
+PROBLEMS = ("task_id", "problem_idx", "unique_id")  # a prompt where nothing else names it
 # what each field holds, for messages
 WORDS: Mapping[str, str] = {
     "step": "the step of training",
@@ -117,6 +118,8 @@ def find_columns(there: Iterable[str], given: Mapping[str, str]) -> dict[str, st
             column = columns.find(field, every, taken)
             if column is not None:
                 found[field] = column
+    if not {"prompt", "prompt_id"} & found.keys() and (column := columns.find("prompt_id", PROBLEMS, found.values())):
+        found["prompt_id"] = column  # HumanEval has no other name of the problem
     return found
 
 

@@ -23,7 +23,7 @@ from rldk.evals.result import EvalResult
 from rldk.evals.suites import Suite, suite_of
 from rldk.evals.table import EvalTable
 from rldk.evals.verdicts import UNDECIDED
-from rldk.evals.view import evaluation_verdict
+from rldk.evals.view import evaluation_verdict, only_of_the_data
 
 KIND = "evaluation"
 WORST: tuple[MeasureState, ...] = ("fail", "warn", "pass", "info", "not_available")
@@ -131,7 +131,7 @@ def result_of(table: EvalTable, suite: Suite, found: Mapping[str, tuple[Measurem
     cluster = table.clusters()
     result = EvalResult(
         kind=KIND,
-        passed="fail" not in states.values() and bool(judged),
+        passed="fail" not in states.values() and bool(judged) and not only_of_the_data(states),
         suite=suite.name,
         overall_score=judged.count("pass") / len(judged) if enough else None,
         scores={one.name: one.value for one in every},

@@ -21,6 +21,9 @@ def rows_of_document(found: Any) -> Iterable[Any]:
     named = next((found[key] for key in LISTS if _holds_objects(found.get(key))), None)
     if named is not None:
         return list(named)
+    inside = next((found[key] for key in LISTS if _holds_a_list(found.get(key))), None)
+    if inside is not None:
+        return rows_of_document(inside)
     return _labelled(found) or _side_by_side(found) or [found]
 
 
@@ -34,6 +37,10 @@ def _name_of(column: Any) -> str:
 
 def _holds_objects(value: Any) -> bool:
     return isinstance(value, list) and any(isinstance(row, dict) for row in value)
+
+
+def _holds_a_list(value: Any) -> bool:
+    return isinstance(value, dict) and any(_holds_objects(value.get(key)) for key in LISTS)
 
 
 def _side_by_side(found: dict[str, Any]) -> Iterable[Any] | None:

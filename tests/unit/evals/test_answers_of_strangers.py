@@ -1,0 +1,63 @@
+"""Answers under the names of tools that rldk has no reader of its own for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rldk.evals import run
+from rldk.evals.reading import read_table
+
+RNG = np.random.default_rng(0)
+RIGHT = (RNG.random(400) < 0.5).tolist()
+
+
+def test_several_answers_with_their_grades_are_a_pass_rate() -> None:
+    """Qwen2.5-Math: lists of answers, of what was found in them, and of grades."""
+    rows = [
+        {"idx": i, "question": f"what is {i}?", "gt": str(i), "code": [f"{i} {j} thoughts" for j in range(4)],
+         "pred": [str(i)] * 4, "report": [None] * 4, "score": RIGHT[4 * i : 4 * i + 4]}
+        for i in range(100)
+    ]  # fmt: skip
+    found = run(rows, "comprehensive")
+    assert found.sample_size == 400
+    assert found.scores["pass_rate"] == np.mean(RIGHT)
+    assert found.scores["pass_at_4"] == np.mean([any(RIGHT[i : i + 4]) for i in range(0, 400, 4)])
+    assert any("counts as wrong or right" in note.text for note in found.notes)
+
+
+def test_rewards_of_a_verifier_are_right_or_wrong_and_others_are_not() -> None:
+    rows = [{"prompt": f"q{i // 4}", "response": f"a {i}", "reward": float(r)} for i, r in enumerate(RIGHT)]
+    assert run(rows, "comprehensive").scores["pass_rate"] == np.mean(RIGHT)
+    partial = [{**row, "reward": 0.5 if i == 7 else row["reward"]} for i, row in enumerate(rows)]
+    assert "pass_rate" in run(partial, "comprehensive").not_available
+    same = [{**row, "reward": 1.0} for row in rows]  # a constant may be a count or a bound
+    assert "pass_rate" in run(same, "comprehensive").not_available
+
+
+def test_the_samples_of_a_problem_are_one_cluster_whatever_it_is_called() -> None:
+    rows = [{"task_id": f"HumanEval/{i // 5}", "completion": f"return {i}", "passed": r} for i, r in enumerate(RIGHT)]
+    table = read_table(rows)
+    assert len(set(table.clusters().tolist())) == 80  # type: ignore[union-attr]
+    told = read_table([{**row, "prompt": f"p{i}"} for i, row in enumerate(rows)])
+    assert "prompt_id" not in told.columns
+
+
+def test_a_document_in_a_document_holds_the_rows(tmp_path: Path) -> None:
+    """promptfoo: {"results": {"results": [...]}}."""
+    rows: list[dict[str, Any]] = [
+        {"prompt": {"raw": f"q{i}"}, "response": {"output": "a"}, "success": r} for i, r in enumerate(RIGHT)
+    ]
+    path = tmp_path / "out.json"
+    path.write_text(json.dumps({"evalId": "e", "results": {"version": 3, "results": rows}}))
+    assert run(path, "comprehensive").scores["pass_rate"] == np.mean(RIGHT)
+
+
+def test_data_of_which_nothing_is_understood_does_not_pass() -> None:
+    rows = [{"instruction": f"q{i}", "output_1": "a", "output_2": "b", "preference": 1.2} for i in range(50)]
+    found = run(rows, "comprehensive")
+    assert not found.passed
+    assert found.verdict.startswith("Not judged: ")
