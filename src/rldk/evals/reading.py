@@ -12,7 +12,7 @@ from rldk.adapters.records import read_records
 from rldk.adapters.tables.folder import parts_of_table
 from rldk.adapters.tables.rows import AnswerRows
 from rldk.core.model import Run, SampleTable
-from rldk.core.samples.column_names import value_at
+from rldk.core.samples.column_names import getter_of
 from rldk.errors import MalformedInput, NoData, NotALog
 from rldk.evals.columns import find_columns
 from rldk.evals.formats import CHOICES, converter_of, records_of_tool
@@ -129,13 +129,14 @@ def table_of_records(records: Iterable[Any], given: Columns, *, source: str, for
     named = {field: name for field, name in given.items() if field not in choices}
     found = find_columns(rows.names, named)
     gathered = GatheredColumns(found)
-    count = 0
+    count, value = 0, getter_of(found.values())
     for row, grown in rows:
         if grown:
             found = find_columns(rows.names, named)
             gathered.widen(found, count)
+            value = getter_of(found.values())
         count += 1
-        gathered.append({name: _kept(value_at(row, column)) for name, column in found.items()})
+        gathered.append({name: _kept(value(row, column)) for name, column in found.items()})
     if not count:
         raise NoData(f"{source} has no record that can be read", hint="; ".join(rows.reasons) or "was it written?")
     kept: dict[str, Sequence[Any]] = {

@@ -18,7 +18,7 @@ from rldk.adapters.tables.folder import parts_of_table
 from rldk.adapters.tables.rows import AnswerRows
 from rldk.adapters.tables.several import holds_several
 from rldk.core.model import Run
-from rldk.core.samples.column_names import value_at
+from rldk.core.samples.column_names import getter_of
 from rldk.core.stream import open_binary
 from rldk.core.table import MetricTable
 from rldk.errors import MalformedInput, NoData, NotALog
@@ -87,7 +87,7 @@ def _of_steps(table: RawTable, given: Given) -> RawTable:
     numbers = {name: values[rows] for name, values in table.numbers.items()}
     left = f"{table.rows - len(kept):,} of {table.rows:,} rows state no reward and were left out"
     notes = (*table.notes, STEP_NOTE, *((left,) if len(kept) < table.rows else ()))
-    return replace(table, rows=len(kept), cells=cells, numbers=numbers, notes=notes, steps=True)
+    return replace(table, rows=len(kept), cells=cells, numbers=numbers, parsed={}, notes=notes, steps=True)
 
 
 def _of_folder(path: Path, given: Given) -> RawTable:
@@ -158,14 +158,14 @@ def of_records(records: Iterable[Any], given: Given, *, source: str) -> RawTable
     rows.look()
     wanted = _columns(rows.names, given)
     cells: dict[str, list[Any]] = {name: [] for name in wanted}
-    count = 0
+    count, value = 0, getter_of(wanted)
     for row, grown in rows:
         if grown:
             wanted = _columns(rows.names, given)
-            cells = {name: cells.get(name, [None] * count) for name in wanted}
+            cells, value = {name: cells.get(name, [None] * count) for name in wanted}, getter_of(wanted)
         count += 1
         for name in wanted:
-            cells[name].append(value_at(row, name))
+            cells[name].append(value(row, name))
         if count > MOST_ROWS:
             raise MalformedInput(f"{source} has more than {MOST_ROWS:,} rows", hint="give a sample of them")
     return RawTable(

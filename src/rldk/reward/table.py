@@ -21,7 +21,8 @@ class RawTable(Struct, kw_only=True):
     """The columns of a source under its own names. `rejected`: rows that could not be read, with reasons.
 
     `numbers`: the columns that are numbers already. `labels`: columns of names as codes, -1 where missing, with the
-    names. `texts`: columns of text. `cells`: columns of anything. `steps`: every row is a step of a log, no answer."""
+    names. `texts`: columns of text. `cells`: columns of anything; `parsed`: those that were read as numbers. `steps`:
+    every row is a step of a log, no answer."""
 
     rows: int
     source: str = ""
@@ -34,6 +35,7 @@ class RawTable(Struct, kw_only=True):
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     steps: bool = False
+    parsed: dict[str, Array] = field(default_factory=dict)
 
     def number(self, name: str) -> Array:
         """The column as numbers; NaN for what is none."""
@@ -44,7 +46,10 @@ class RawTable(Struct, kw_only=True):
             told = np.array([_number(value) for value in values] + [math.nan])
             return told[codes]
         if name in self.cells or name in self.texts:
-            return np.array([_number(value) for value in self._values(name)], dtype=np.float64)
+            if name not in self.parsed:
+                values = self._values(name)
+                self.parsed[name] = np.array([_number(value) for value in values], dtype=np.float64)
+            return self.parsed[name]
         return np.full(self.rows, math.nan)
 
     def _values(self, name: str) -> Sequence[Any]:
@@ -60,15 +65,13 @@ class RawTable(Struct, kw_only=True):
             values: Sequence[Any] = [names[code] if code >= 0 else None for code in codes.tolist()]
         else:
             values = self._values(name)
-        others, numbers, first = 0, 0, None
-        for value in values:
-            number = None if value is None else score_number(value)
-            if number is None and not is_empty(value):
-                first = value if not others else first
-                others += 1
-            elif number is not None and math.isfinite(number):
-                numbers += 1
-        return others, numbers, first
+        number = self.number(name)
+        odd = [
+            value
+            for row in np.flatnonzero(np.isnan(number)).tolist()
+            if not is_empty(value := values[row]) and score_number(value) is None
+        ]
+        return len(odd), int(np.isfinite(number).sum()), odd[0] if odd else None
 
     def lists(self, name: str) -> Array | None:
         """The column of lists of numbers as shape (rows, length); NaN in rows whose list has another length than most.

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from rldk.adapters.records import UnreadRecord
-from rldk.adapters.tables.several import answers_of
+from rldk.adapters.tables.several import answers_of, has_one
 from rldk.core.samples.column_names import paths_of
 
 OPENING = 1000  # records whose keys say which columns there are
@@ -47,24 +47,30 @@ class AnswerRows:
     def __iter__(self) -> Iterator[tuple[Row, bool]]:
         """Yields each row, and whether `names` has grown by it."""
         opening, self._opening, self.first = self._opening, [], []
-        for number, record in enumerate(opening, 1):
-            yield from self._of(number, record)
+        yield from self._of(enumerate(opening, 1))
         read = len(opening)
         opening.clear()
-        for number, record in enumerate(self._rest, read + 1):
-            yield from self._of(number, record)
+        yield from self._of(enumerate(self._rest, read + 1))
 
-    def _of(self, number: int, record: Any) -> Iterator[tuple[Row, bool]]:
-        if not isinstance(record, Mapping):
-            self.rejected += 1
-            if len(self.reasons) < KEPT_REASONS:
-                why = record if isinstance(record, UnreadRecord) else "not an object"
-                self.reasons.append(f"{self._word} {number}: {why}")
-            return
-        answers = self._answers(number, record)
-        self.several += self._convert is None and answers[0] is not record
-        for answer in answers:
-            yield answer, number > OPENING and not answer.keys() <= self.names.keys() and self._learn(answer)
+    def _of(self, records: Iterable[tuple[int, Any]]) -> Iterator[tuple[Row, bool]]:
+        plain = self._convert is None
+        for number, record in records:
+            if plain and type(record) is dict and has_one(record) and record.keys() <= self.names.keys():
+                yield record, False  # as nearly all rows are
+                continue
+            if not isinstance(record, Mapping):
+                self._reject(number, record)
+                continue
+            answers = self._answers(number, record)
+            self.several += plain and answers[0] is not record
+            for answer in answers:
+                yield answer, number > OPENING and not answer.keys() <= self.names.keys() and self._learn(answer)
+
+    def _reject(self, number: int, record: Any) -> None:
+        self.rejected += 1
+        if len(self.reasons) < KEPT_REASONS:
+            why = record if isinstance(record, UnreadRecord) else "not an object"
+            self.reasons.append(f"{self._word} {number}: {why}")
 
     def _answers(self, number: int, row: Row) -> Sequence[Row]:
         return answers_of(row, number) if self._convert is None else (self._convert(row),)
