@@ -63,9 +63,13 @@ def run(
     chosen = suite_of(suite)
     if sample_size is not None and sample_size < 1:
         raise UsageError(f"sample_size is {sample_size}", hint="give 1 or more")
-    for name in limits or ():
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise UsageError(f"seed is {seed!r}", hint="give a whole number of 0 or more")
+    for name, limit in (limits or {}).items():
         if name not in evaluations.names():
             raise UnknownName("evaluation", name, evaluations.names())
+        if isinstance(limit, bool) or not isinstance(limit, int | float) or limit != limit:
+            raise UsageError(f"the limit of {name} is {limit!r}", hint="give a number")
     table = read_table(run_data, columns)
     used = table if sample_size is None else sampled(table, sample_size, seed=seed)
     options = EvalOptions(seed=seed, limits=dict(limits or {}), train=train, canaries=tuple(canaries), tell=tell)

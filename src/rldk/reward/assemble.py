@@ -80,7 +80,7 @@ def _of_answers(raw: RawTable, found: Mapping[str, str], gold: Array | None, sco
         return _some(raw.number(found[field])) if field in found else None
 
     step, (prompt, prompts) = numbers("step"), _prompts(raw, found)
-    tokens = numbers("n_tokens")
+    tokens = _lengths(numbers("n_tokens"))
     responses = raw.text(found["response"]) if "response" in found else None
     label = numbers("label")
     notes = raw.notes
@@ -137,7 +137,9 @@ def _of_pairs(raw: RawTable, found: Mapping[str, str]) -> ScoreTable:
     both = np.concatenate
     split = _split(raw, found)
     texts = [raw.text(found[name]) if name in found else None for name in ("chosen", "rejected")]
-    lengths = [raw.number(found[n]) if n in found else None for n in ("chosen_length", "rejected_length")]
+    lengths = [
+        _lengths(raw.number(found[name])) if name in found else None for name in ("chosen_length", "rejected_length")
+    ]
     shown = raw.number(found["chosen_position"]) if "chosen_position" in found else None
     pair = np.arange(raw.rows, dtype=np.int64)
     stated = lengths[0] is not None and lengths[1] is not None
@@ -169,6 +171,11 @@ def _other_place(shown: Array) -> Array:
     finite = shown[np.isfinite(shown)]
     total = float(finite.min() + finite.max()) if len(finite) else 1.0
     return total - shown
+
+
+def _lengths(values: Array | None) -> Array | None:
+    """Lengths; NaN for what is below 0 and so is none. None where no length is left."""
+    return None if values is None else _some(np.where(values < 0, math.nan, values))
 
 
 def _some(values: Array) -> Array | None:
@@ -223,6 +230,9 @@ def _gold_of(raw: RawTable, found: Mapping[str, str], gold: Any) -> Array:
             raise UsageError("gold scores by id need a column of ids", hint="give id, or one gold score a row")
         codes, names = raw.codes(ids)
         told = np.array([float(gold.get(name, math.nan)) for name in names] + [math.nan])
+        if not np.isfinite(told).any():
+            words = f"none of the {len(gold):,} gold scores has an id of the data (`{ids}`)"
+            raise UsageError(words, hint=f"the data has ids such as {', '.join(map(str, names[:3]))}")
         return told[codes]
     values: NDArray[np.float64] = np.asarray(_listed(gold), dtype=np.float64)
     if values.shape != (raw.rows,):

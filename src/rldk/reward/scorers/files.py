@@ -18,6 +18,7 @@ from rldk.reward.sources import read_raw
 from rldk.reward.table import RawTable
 
 Key = Literal["ids", "texts", "answers"]
+ScoreField = Literal["reward", "gold"]
 AMBIGUOUS = 0.05  # of the rows of a file: our own choice
 KEYS: tuple[Key, ...] = ("ids", "texts", "answers")  # in this order; "answers" are texts without their prompts
 
@@ -37,31 +38,32 @@ class ScoreFile(Struct, kw_only=True):
     rejected: int = 0
 
 
-def read_scores(source: Any) -> ScoreFile:
-    """The scores of a file, keyed by its ids, else by digests of prompt and answer.
+def read_scores(source: Any, field: ScoreField = "reward") -> ScoreFile:
+    """The scores of a file, keyed by its ids, else by digests of prompt and answer. `field`: where they stand; gold
+    scores may also stand in a column of rewards.
 
     Raises `NoData` where there are no scores, or nothing to tell the rows apart."""
-    raw = raw_scores(source)
-    files = (score_file(raw, by) for by in KEYS)
+    raw = raw_scores(source, field)
+    files = (score_file(raw, by, field) for by in KEYS)
     found = next((file for file in files if file.by), None)
     if found is None:
         raise NoData(f"{raw.source} has neither ids nor texts", hint="scores of two models are joined by one of them")
     return found
 
 
-def raw_scores(source: Any) -> RawTable:
+def raw_scores(source: Any, field: ScoreField = "reward") -> RawTable:
     """The columns of a file of scores. Raises `NoData` where it has no scores."""
     raw = read_raw(source, {})
-    if "reward" not in find_columns(raw.names, {}):
+    if not {"reward", field} & find_columns(raw.names, {}).keys():
         raise NoData(f"{raw.source} has no column of scores", hint=f"there are: {', '.join(raw.names[:8])}")
     return raw
 
 
-def score_file(raw: RawTable, by: Key) -> ScoreFile:
+def score_file(raw: RawTable, by: Key, field: ScoreField = "reward") -> ScoreFile:
     """The scores by key; without any where the file lacks what the key is made from."""
     found = find_columns(raw.names, {})
     rows = np.arange(raw.rows, dtype=np.int64)
-    scores = raw.number(found["reward"]).tolist()
+    scores = raw.number(found[field if field in found else "reward"]).tolist()
     made = ScoreFile(
         name=raw.source.rpartition("/")[2], scores={}, prompts={}, responses={}, prompt_ids={}, by="",
         rejected=raw.rejected,
