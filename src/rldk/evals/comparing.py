@@ -206,7 +206,9 @@ def _told(name: str, found: Contrasted, *, paired: bool, part: str) -> EvalContr
     gap = found.difference
     needed = None
     if found.n and gap.value and gap.value == gap.value and found.detectable == found.detectable:
-        needed = min(MANY, math.ceil(found.n * (found.detectable / gap.value) ** 2))
+        with np.errstate(over="ignore"):
+            times = float(np.square(np.float64(found.detectable) / gap.value))
+        needed = math.ceil(min(MANY, found.n * times))
     return EvalContrast(
         metric=name, outcome="no difference shown" if gap.bounded else "not enough data", a=known(found.a),
         b=known(found.b), difference=known(gap.value), low=known(gap.low), high=known(gap.high), p=known(found.p),

@@ -118,7 +118,7 @@ def _there(value: Any) -> bool:
 
 
 def _key(value: Any) -> str:
-    if isinstance(value, float) and value == int(value):
+    if isinstance(value, float) and value.is_integer():
         value = int(value)
     text = value if isinstance(value, str) else text_of(value) or ""
     return text if len(text) <= 64 else digest(text)

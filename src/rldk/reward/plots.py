@@ -30,7 +30,10 @@ def histogram(reward: Array) -> dict[str, Any]:
     narrow = BINS * float(np.spacing(max(abs(low), abs(high))))
     if high - low < narrow:  # neighbouring floats are farther apart than the edges of the bins would be
         low, high = low - narrow, high + narrow
-    counts, edges = np.histogram(reward, BINS, (low, high))
+    try:
+        counts, edges = np.histogram(reward, BINS, (low, high))
+    except ValueError:  # numbers so large, or so small, that no bins lie between them
+        return {}
     middle = (edges[1:] + edges[:-1]) / 2
     share = counts / len(reward)
     if not np.isfinite(middle).all():

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rldk.adapters.frame import is_frame
 from rldk.adapters.records import read_records, text_form
 from rldk.adapters.tables.arrow import is_arrow
+from rldk.adapters.tables.cells import plain_cell
 from rldk.adapters.tables.folder import parts_of_table
 from rldk.adapters.tables.rows import AnswerRows
 from rldk.adapters.tables.several import holds_several
@@ -126,7 +127,7 @@ def _of_frame(source: Any, given: Given) -> RawTable:
         if column.dtype.kind in "iufb":
             table.numbers[name] = column.to_numpy(dtype=np.float64, na_value=np.nan)
         else:
-            table.cells[name] = [None if value is pd.NA else value for value in column.tolist()]
+            table.cells[name] = [plain_cell(value) for value in column.tolist()]
     return table
 
 

@@ -160,7 +160,9 @@ class ScoreTable(Struct, kw_only=True):
 
 def is_empty(value: Any) -> bool:
     """Whether a cell holds nothing: None, a blank text, an empty list or object."""
-    return value is None or (not value.strip() if isinstance(value, str) else value in ([], {}, ()))
+    return value is None or (
+        not value.strip() if isinstance(value, str) else isinstance(value, list | dict | tuple) and not value
+    )
 
 
 def code_cells(cells: Sequence[Any]) -> tuple[Codes, list[str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from rldk.evals import run
 from rldk.evals.reading import read_table
@@ -61,3 +62,44 @@ def test_data_of_which_nothing_is_understood_does_not_pass() -> None:
     found = run(rows, "comprehensive")
     assert not found.passed
     assert found.verdict.startswith("Not judged: ")
+
+
+def test_frames_hold_arrays_and_the_missing_values_of_pandas() -> None:
+    """What pandas.read_parquet makes of lists and of nullable columns."""
+    frame = pd.DataFrame({
+        "prompt": [f"q{i // 4}" for i in range(400)],
+        "messages": [np.array([{"role": "user", "content": "hi"}], dtype=object) for _ in range(400)],
+        "response": pd.array([f"answer {i}" if i % 5 else None for i in range(400)], dtype="string"),
+        "correct": pd.array([None if i % 7 == 0 else bool(r) for i, r in enumerate(RIGHT)], dtype="boolean"),
+        "logprobs": [np.array([-0.1, -0.2]) for _ in range(400)],
+        "category": [pd.NaT if i % 3 else "a" for i in range(400)],
+    })  # fmt: skip
+    found = run(frame, "comprehensive")
+    known = [r for i, r in enumerate(RIGHT) if i % 7]
+    assert found.scores["pass_rate"] == np.mean(known)
+    assert found.scores["perplexity"] is not None
+    assert run(frame.to_dict("records"), "comprehensive").scores == found.scores
+
+
+def test_odd_cells_are_no_error() -> None:
+    odd: list[Any] = [
+        float("inf"),
+        -float("inf"),
+        1e308,
+        5e-324,
+        b"x",
+        {1, 2},
+        (1, 2),
+        np.float32(2),
+        object(),
+        "\ud800",
+    ]
+    for name in ("prompt", "prompt_id", "step", "category", "probe", "correct", "reward", "n_tokens", "response"):
+        rows = [
+            {"prompt": f"q{i // 4}", "response": f"long answer number {i} {'x' * 60}", "reward": float(i % 5)}
+            | {"step": i, name: odd[i % len(odd)]}
+            for i in range(120)
+        ]
+        for data in (rows, [{"probe": "p", **{k: v for k, v in row.items() if k != "prompt"}} for row in rows]):
+            with np.errstate(all="ignore"):  # 1e308 and 1e308 are more than a float holds
+                assert json.dumps(run(data, "comprehensive").to_dict(), allow_nan=False)

@@ -7,7 +7,8 @@ from itertools import islice
 from typing import Any
 
 from rldk.adapters.records import UnreadRecord
-from rldk.adapters.tables.several import answers_of, has_one
+from rldk.adapters.tables.cells import is_single, plain_row
+from rldk.adapters.tables.several import answers_of
 from rldk.core.samples.column_names import paths_of
 
 OPENING = 1000  # records whose keys say which columns there are
@@ -55,14 +56,14 @@ class AnswerRows:
     def _of(self, records: Iterable[tuple[int, Any]]) -> Iterator[tuple[Row, bool]]:
         plain = self._convert is None
         for number, record in records:
-            if plain and type(record) is dict and has_one(record) and record.keys() <= self.names.keys():
+            if plain and type(record) is dict and is_single(record) and record.keys() <= self.names.keys():
                 yield record, False  # as nearly all rows are
                 continue
             if not isinstance(record, Mapping):
                 self._reject(number, record)
                 continue
             answers = self._answers(number, record)
-            self.several += plain and answers[0] is not record
+            self.several += plain and len(answers) > 1
             for answer in answers:
                 yield answer, number > OPENING and not answer.keys() <= self.names.keys() and self._learn(answer)
 
@@ -73,7 +74,7 @@ class AnswerRows:
             self.reasons.append(f"{self._word} {number}: {why}")
 
     def _answers(self, number: int, row: Row) -> Sequence[Row]:
-        return answers_of(row, number) if self._convert is None else (self._convert(row),)
+        return answers_of(plain_row(row), number) if self._convert is None else (self._convert(row),)
 
     def _learn(self, answer: Row) -> bool:
         names = paths_of(answer) if self._convert is None else map(str, answer)

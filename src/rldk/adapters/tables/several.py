@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rldk.adapters.tables.cells import is_single
 from rldk.core.samples import sample_words
 
 # Lists of answers under the names of the tools that write them: RLHFlow (responses, rewards), SimPO
@@ -14,7 +15,6 @@ ANSWERS = ("responses", "completions", "outputs", "generations", "all_generated_
            "completion", "output", "generation", "code")  # fmt: skip
 PARTS = ("response", "completion", "output", "text", "content", "generation", "answer")  # keys of an answer's text
 SHORT = {"all_rm_scores": "rm_score", "predictions": "prediction", "preds": "pred"}
-_SINGLE = frozenset({str, int, float, bool, type(None)})
 PROMPTS = ("prompt", "prompt_id", "id", "idx")
 
 
@@ -24,7 +24,7 @@ def answers_of(row: Mapping[Any, Any], number: int) -> Sequence[Mapping[Any, Any
 
     A list of answers is a list of texts, of conversations, or of objects with a text, under a usual name. Lists of the
     same length are shared out, under their names in the singular (`rewards` becomes `reward`)."""
-    if has_one(row):
+    if is_single(row):
         return (row,)
     lists = {key: made for key, value in row.items() if (made := _listed(value)) is not None}
     name = next((name for name in ANSWERS if name in lists and _are_answers(lists[name])), None)
@@ -47,11 +47,6 @@ def answers_of(row: Mapping[Any, Any], number: int) -> Sequence[Mapping[Any, Any
         own = {names[key]: values[place] for key, values in shared.items()}
         made.append({**rest, **own, **(answer if objects else {"response": answer})})
     return made
-
-
-def has_one(row: Mapping[Any, Any]) -> bool:
-    """Whether a row has nothing but single values, so that it is one answer."""
-    return _SINGLE.issuperset(map(type, row.values()))
 
 
 def holds_several(row: Mapping[Any, Any]) -> bool:

@@ -14,6 +14,7 @@ from rldk.evals.facts import Measurement, measured
 from rldk.evals.registry import EvalOptions, evaluation, limit_of
 from rldk.evals.table import EvalTable
 
+MOST_GAPS = 10**9
 NUMBERS = ("reward", "correct", "n_tokens", "toxicity", "chosen_score", "rejected_score", "before", "after")
 
 
@@ -118,5 +119,7 @@ def _steps(table: EvalTable) -> tuple[int, int]:
         return 0, len(steps) - len(unique)
     apart = np.diff(unique)
     usual = float(np.median(apart))
-    gaps = int(np.round(apart[apart > 1.5 * usual] / usual - 1).sum()) if usual > 0 else 0
+    with np.errstate(over="ignore"):
+        lost = float(np.round(apart[apart > 1.5 * usual] / usual - 1).sum()) if usual > 0 else 0.0
+    gaps = int(min(lost, MOST_GAPS))
     return gaps, len(steps) - len(unique)
