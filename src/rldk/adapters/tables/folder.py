@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 KINDS = ((".arrow", ".feather"), (".parquet",), (".jsonl", ".ndjson", ".jsonl.gz", ".jsonl.zst"),
@@ -15,7 +16,7 @@ def parts_of_table(folder: Path) -> list[tuple[str, Path]]:
     """The files of the table below a folder, each with the split that its name or its folder states ("" without one).
 
     All are of one kind: Arrow before Parquet before JSON lines before CSV before JSON. Empty where there are none."""
-    files = [path for path in sorted(folder.rglob("*"))[:MOST_FILES] if path.is_file() and _may_hold_rows(path)]
+    files = [path for path in sorted(islice(folder.rglob("*"), MOST_FILES)) if path.is_file() and _may_hold_rows(path)]
     for endings in KINDS:
         found = [path for path in files if path.name.lower().endswith(endings)]
         if found:
