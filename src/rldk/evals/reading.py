@@ -17,6 +17,7 @@ from rldk.errors import MalformedInput, NoData, NotALog
 from rldk.evals.columns import find_columns
 from rldk.evals.formats import CHOICES, converter_of, records_of_tool
 from rldk.evals.grading import graded
+from rldk.evals.row_ids import without_row_ids
 from rldk.evals.table import EvalTable
 from rldk.evals.text_cells import GatheredColumns
 
@@ -157,7 +158,7 @@ def table_of_records(records: Iterable[Any], given: Columns, *, source: str, for
         notes=rows.notes,
         per_step="step" in kept and not (kept.keys() & {"response", "prompt", "prompt_id", "correct", "probe"}),
     )
-    return graded(table, wanted)
+    return graded(without_row_ids(table, named), wanted)
 
 
 def _kept(value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rldk.evals import run
+from rldk.evals import compare, run
 from rldk.evals.reading import read_table
 
 RNG = np.random.default_rng(0)
@@ -103,3 +103,29 @@ def test_odd_cells_are_no_error() -> None:
         for data in (rows, [{"probe": "p", **{k: v for k, v in row.items() if k != "prompt"}} for row in rows]):
             with np.errstate(all="ignore"):  # 1e308 and 1e308 are more than a float holds
                 assert json.dumps(run(data, "comprehensive").to_dict(), allow_nan=False)
+
+
+def test_an_id_for_each_answer_is_no_id_of_prompts() -> None:
+    """The most usual shape of samples; by the ids each answer would count as a prompt of its own."""
+    rows = [
+        {"id": f"a{i}", "prompt": f"q{i // 4}", "response": f"answer {i}", "correct": r} for i, r in enumerate(RIGHT)
+    ]
+    found = run(rows, "comprehensive")
+    assert (found.metadata["prompts"], found.scores["pass_at_4"]) == (
+        100, np.mean([any(RIGHT[i : i + 4]) for i in range(0, 400, 4)]),
+    )  # fmt: skip
+    assert not found.findings
+    assert any("names answers" in note.text for note in found.notes)
+    assert read_table(rows, {"prompt_id": "id"}).columns["prompt_id"] == "id"
+    few = [{**row, "prompt": f"q{min(i, 380)}"} for i, row in enumerate(rows)]
+    assert read_table(few).columns["prompt_id"] == "id"  # questions that repeat: EVAL015
+
+
+def test_prompts_under_other_ids_are_matched_by_their_texts() -> None:
+    several = [{"id": f"a{i}", "prompt": f"q{i // 4}", "correct": r} for i, r in enumerate(RIGHT)]
+    single = [{"id": f"b{i}", "prompt": f"q{i}", "correct": r} for i, r in enumerate(RIGHT[:100])]
+    other = [{**row, "id": f"c{i}"} for i, row in enumerate(single)]
+    for a, b in ((several, single), (single, other)):
+        found = compare(a, b, metrics="correct")
+        assert (found.contrasts[0].paired, found.contrasts[0].n) == (True, 100)
+        assert any("matched by their texts" in note.text for note in found.notes)

@@ -99,8 +99,7 @@ def test_a_table_in_any_shape_gives_the_same_rewards(name: str, tmp_path: Path) 
     table = read_table(path)
     clusters = table.clusters()
     assert clusters is not None
-    own_ids = name in ("by-id.json", "index.json")  # each row has an id of its own there
-    assert (table.rows, len(set(clusters.tolist()))) == (120, 120 if own_ids else 30)
+    assert (table.rows, len(set(clusters.tolist()))) == (120, 30)
     assert table.has("response")
     assert table.number("reward").mean() == pytest.approx(report.numbers["reward_mean"])
 
