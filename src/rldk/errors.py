@@ -48,6 +48,9 @@ class UsageError(RldkError):
     exit_code = 2
 
 
+FEW = 20  # names that a hint lists
+
+
 class UnknownName(UsageError):
     """A name that does not exist. The hint offers the nearest known ones."""
 
@@ -55,8 +58,11 @@ class UnknownName(UsageError):
         import difflib
 
         self.name = name
-        self.nearest = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
+        every = list(known)
+        self.nearest = difflib.get_close_matches(name, sorted(every), n=3, cutoff=0.5)
         hint = f"did you mean {', '.join(self.nearest)}?" if self.nearest else f"no {kind} has a similar name"
+        if not self.nearest and 0 < len(every) <= FEW:
+            hint = f"there are: {', '.join(every)}"
         super().__init__(f"unknown {kind} {name!r}", hint=hint)
 
 

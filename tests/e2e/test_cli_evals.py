@@ -124,3 +124,10 @@ def test_text_from_the_data_is_escaped_on_a_page(tmp_path: Path) -> None:
     done = invoke("evals", "evaluate", str(path), "--suite", "comprehensive", "--html", str(page))
     assert "<script>alert" not in page.read_text()
     assert "\x1b[31m" not in done.stdout
+
+
+def test_data_of_which_nothing_is_understood_exits_with_3(tmp_path: Path) -> None:
+    path = tmp_path / "odd.jsonl"
+    path.write_text("".join(json.dumps({"output_1": "a", "preference": i}) + "\n" for i in range(50)))
+    done = invoke("evals", "evaluate", str(path))
+    assert (done.exit_code, done.output.startswith("Not judged: ")) == (3, True)

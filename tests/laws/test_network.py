@@ -10,7 +10,7 @@ CLIENTS = re.compile(r"^\s*(?:import|from)\s+(?:urllib\.request|http\.client|req
 
 # a judge or a scorer is asked where the user gave its address;
 # the `http` action of a rule file posts to the address that the user wrote there and allowed on the command line
-ALLOWED = {"engine/actions/webhook.py", "engine/json_server.py"}
+ALLOWED = {"engine/actions/webhook.py", "engine/services/json_server.py"}
 
 
 def test_no_module_imports_a_network_client() -> None:

@@ -9,7 +9,7 @@ from rldk.errors import RldkError, UnknownName
 def test_a_name_of_which_half_is_right_is_offered(name: str, near: list[str]) -> None:
     error = UnknownName("metric", name, ["abcd", "qrst"])
     assert error.nearest == near
-    assert error.hint == ("did you mean abcd?" if near else "no metric has a similar name")
+    assert error.hint == ("did you mean abcd?" if near else "there are: abcd, qrst")
     assert error.exit_code == 2
 
 

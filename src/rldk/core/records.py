@@ -38,6 +38,7 @@ IDENTITY = frozenset(
 EVALUATION = frozenset(("eval", "evaluation", "val", "valid", "validation", "test"))
 MAX_STEP = 2**53  # beyond it a step written as a float is not exact
 MAX_DEPTH = 16
+SCORE_KEYS = ("score", "reward", "value", "logit")
 _STEP_TEXT = later(
     r"(?P<word>[A-Za-z][A-Za-z ]{0,30}?)?[ :#=]{0,3}"
     r"(?P<number>\d{1,15}(?:\.\d{1,9})?(?:[eE]\+?\d{1,2})?)(?P<scale>[kKmM])?(?: ?/ ?(?P<plan>\d{1,15}))?"
@@ -250,6 +251,21 @@ def to_number(value: object) -> float | None:
         return None
     except OverflowError:
         return math.inf if int(value) > 0 else -math.inf
+
+
+def score_number(value: object) -> float | None:
+    """Does the same as `to_number` for a score, which may stand in a list or an array of one, or in an object under
+    "score", "reward", "value" or "logit"."""
+    for _ in range(MAX_DEPTH):
+        if isinstance(value, dict):
+            value = next((value[key] for key in SCORE_KEYS if key in value), None)
+        elif isinstance(value, list | tuple) and len(value) == 1:
+            value = value[0]
+        elif hasattr(value, "tolist"):
+            value = value.tolist()
+        else:
+            break
+    return to_number(value)
 
 
 def to_step(value: object) -> int | None:

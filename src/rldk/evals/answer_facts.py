@@ -118,9 +118,11 @@ def _holds(right: str | None, answer: str | None) -> bool:
 
 def _copies(table: EvalTable) -> Estimate | None:
     """The share of prompts whose long answers at one step are all the same text."""
-    steps = table.cells.get("step", [None] * table.rows)
+    keys, steps = table.keys(), table.cells.get("step", [None] * table.rows)
+    if keys is None:
+        return None
     groups: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for key, step, text in zip(table.keys() or [], steps, table.texts("response"), strict=True):
+    for key, step, text in zip(keys, steps, table.texts("response"), strict=True):
         if key and text is not None and len(text) >= LONG:
             groups[key, str(step)].append(hash(text))
     several = [texts for texts in groups.values() if len(texts) > 1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from rldk.core.samples import sample_words
+from rldk.core.samples.column_names import ColumnNames
 from rldk.errors import UnknownName
 
 # field -> names; those of `core/data/samples.yaml` come first where it has the field
@@ -12,9 +13,9 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "step": (),
     "prompt": (),
     "prompt_id": ("doc_id", "id", "sample_id", "item_id"),
-    "response": ("model_output", "answer"),
+    "response": ("model_output", "answer", "prediction"),
     "n_tokens": ("response_tokens",),
-    "reward": ("reward_mean", "rm_score", "value", "metric"),
+    "reward": ("reward_mean", "value", "metric"),
     "correct": ("correct", "is_correct", "passed", "success", "acc", "exact_match", "pass"),
     "seconds": ("seconds", "latency_s", "duration_s", "generation_time", "elapsed_s", "time_s"),
     "finish_reason": (),
@@ -22,8 +23,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "category": ("category", "subset", "topic", "domain", "language", "slice"),
     "before": ("before", "score_before", "base_score", "baseline_score"),
     "after": ("after", "score_after", "tuned_score", "new_score"),
-    "chosen_score": ("chosen_score", "score_chosen", "chosen_reward", "scores_chosen"),
-    "rejected_score": ("rejected_score", "score_rejected", "rejected_reward", "scores_rejected"),
+    "chosen_score": (),
+    "rejected_score": (),
     "choice": ("choice", "winner", "preferred", "verdict"),
     "choice_swapped": ("choice_swapped", "winner_swapped", "preferred_swapped", "verdict_swapped"),
     "paraphrase_of": ("paraphrase_of", "paraphrase_group", "prompt_group"),
@@ -54,6 +55,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "n_words": ("n_words", "num_words"),
     "n_bytes": ("n_bytes", "num_bytes"),
 }
+INSIDE = frozenset({"prompt", "response", "reward", "prompt_id", "correct", "chosen_score", "rejected_score"})
+PROBLEMS = ("task_id", "problem_idx", "unique_id")  # a prompt where nothing else names it
 # what each field holds, for messages
 WORDS: Mapping[str, str] = {
     "step": "the step of training",
@@ -97,9 +100,10 @@ WORDS: Mapping[str, str] = {
 def find_columns(there: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
     """Field -> column, for the columns that are there. `given`: what the user named, by field.
 
-    The first name that exists wins, and no column means two things. Raises `UnknownName` for a field or column that
-    does not exist."""
-    known = list(dict.fromkeys(there))
+    The first name that exists wins, whatever its case; `result.score` is `score` in an object. No column means two
+    things. Raises `UnknownName` for a field or column that does not exist."""
+    columns = ColumnNames(there, INSIDE)
+    known = columns.known
     for field, wanted in given.items():
         if field not in NAMES:
             raise UnknownName("field", field, NAMES)
@@ -111,9 +115,11 @@ def find_columns(there: Iterable[str], given: Mapping[str, str]) -> dict[str, st
         if field not in found:
             taken = set(found.values())
             every = (*words.get(field, ()), *names, field)
-            column = next((name for name in every if name in known and name not in taken), None)
+            column = columns.find(field, every, taken)
             if column is not None:
                 found[field] = column
+    if not {"prompt", "prompt_id"} & found.keys() and (column := columns.find("prompt_id", PROBLEMS, found.values())):
+        found["prompt_id"] = column  # HumanEval has no other name of the problem
     return found
 
 

@@ -94,12 +94,14 @@ def compare(
 
 class _Pairing(Struct, frozen=True, kw_only=True):
     """The prompts that both have. `rows`: for each side the code of the prompt of each row, -1 for another prompt.
-    `lone`: for each side how many prompts the other lacks. `unlike`: ids under which the prompts of both differ."""
+    `lone`: for each side how many prompts the other lacks. `unlike`: ids under which the prompts of both differ.
+    `by_text`: the ids have too few in common, and the texts of the prompts tell them."""
 
     codes: tuple[str, ...]
     rows: tuple[NDArray[np.int64], NDArray[np.int64]]
     lone: tuple[int, int]
     unlike: tuple[str, ...] = ()
+    by_text: bool = False
 
 
 class _Options(Struct, frozen=True, kw_only=True):
@@ -142,8 +144,7 @@ def _same(table: EvalTable) -> bool:
 
 
 def _pairing(tables: tuple[EvalTable, EvalTable], wanted: bool | None) -> _Pairing | None:
-    keys = [table.keys() for table in tables]
-    first, second = keys
+    first, second, by_text = _prompt_keys(tables)
     if wanted is False or first is None or second is None:
         if wanted:
             raise UsageError("pairs need prompt ids or prompts on both sides", hint="map them with --column-mapping")
@@ -159,7 +160,21 @@ def _pairing(tables: tuple[EvalTable, EvalTable], wanted: bool | None) -> _Pairi
     place = {key: i for i, key in enumerate(codes)}
     rows = tuple(np.array([place.get(key, -1) for key in each], dtype=np.int64) for each in (first, second))
     lone = (len(own[0] - shared), len(own[1] - shared))
-    return _Pairing(codes=codes, rows=(rows[0], rows[1]), lone=lone, unlike=_unlike(tables, shared))
+    return _Pairing(codes=codes, rows=(rows[0], rows[1]), lone=lone, unlike=_unlike(tables, shared), by_text=by_text)
+
+
+def _prompt_keys(tables: tuple[EvalTable, EvalTable]) -> tuple[list[str] | None, list[str] | None, bool]:
+    """What tells the prompts of each side: their ids, else their texts; and whether it is texts instead of ids that
+    have too few in common."""
+    first, second = (table.keys() for table in tables)
+    alike = first is not None and second is not None and len((set(first) & set(second)) - {""}) >= LEAST
+    if alike or not all("prompt" in table.cells for table in tables):
+        return first, second, False
+    plain = [
+        replace(table, cells={name: cells for name, cells in table.cells.items() if name != "prompt_id"})
+        for table in tables
+    ]
+    return plain[0].keys(), plain[1].keys(), any("prompt_id" in table.cells for table in tables)
 
 
 def _unlike(tables: tuple[EvalTable, EvalTable], shared: set[str]) -> tuple[str, ...]:
@@ -206,7 +221,9 @@ def _told(name: str, found: Contrasted, *, paired: bool, part: str) -> EvalContr
     gap = found.difference
     needed = None
     if found.n and gap.value and gap.value == gap.value and found.detectable == found.detectable:
-        needed = min(MANY, math.ceil(found.n * (found.detectable / gap.value) ** 2))
+        with np.errstate(over="ignore"):
+            times = float(np.square(np.float64(found.detectable) / gap.value))
+        needed = math.ceil(min(MANY, found.n * times))
     return EvalContrast(
         metric=name, outcome="no difference shown" if gap.bounded else "not enough data", a=known(found.a),
         b=known(found.b), difference=known(gap.value), low=known(gap.low), high=known(gap.high), p=known(found.p),
@@ -270,6 +287,8 @@ def _notes(tables: tuple[EvalTable, EvalTable], pairing: _Pairing | None, names:
             "the answers were not compared prompt by prompt, which shows much less: both need the same prompt ids"
         )
     else:
+        if pairing.by_text:
+            made.append("the ids of A and B have too few in common: prompts were matched by their texts")
         if pairing.unlike:
             shown = first_few([repr(key) for key in pairing.unlike], 3)
             made.append(

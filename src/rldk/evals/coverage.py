@@ -60,13 +60,20 @@ def coverage(table: EvalTable, suite: Suite) -> dict[str, Any]:
         "columns": dict(table.columns),
         "hollow": dict(table.hollow),
         "missing": missing_numbers(table),
-        "unused": [name for name in table.names if name not in {*table.columns.values(), *table.hollow}],
+        "unused": _unused(table),
         "suite": suite.name,
         "possible": possible,
         "also": {name: also for name in possible if (also := evaluations.get(name).also)},
         "lacking": {name: absent for name, absent in lacking.items() if absent},
         "valid": not table.rejected and "NaN" not in table.hollow.values() and bool(asked or table.run is not None),
     }
+
+
+def _unused(table: EvalTable) -> list[str]:
+    """The columns that mean nothing, without objects of which a part is used, and without the parts of what is used."""
+    used = {*table.columns.values(), *table.hollow}
+    objects = {name.rpartition(".")[0] for name in used}
+    return [name for name in table.names if name not in used | objects and name.rpartition(".")[0] not in used]
 
 
 def coverage_text(found: dict[str, Any]) -> str:

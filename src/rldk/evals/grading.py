@@ -23,12 +23,27 @@ def graded(table: EvalTable, wanted: Mapping[str, str]) -> EvalTable:
     the scorers of inspect_ai) the one that is wanted counts, else the one that most answers of the task have as a
     number, the first of equals.
 
+    In other data a reward that is always 0 or 1 is right or wrong.
+
     `wanted`: by `filter`, `metric` or `scorer`. Raises `UnknownName` where it is not there."""
     if table.form not in GRADED:
-        return table
+        return _verified(table)
     name = CHOICES[table.form][-1]
     scored = _of_one_score(table, name, wanted.get(name))
     return _right_or_wrong(_of_one_filter(scored, wanted.get("filter")))
+
+
+def _verified(table: EvalTable) -> EvalTable:
+    """The table with `correct` where the rewards are those of a verifier: each is 0 or 1, and both are there."""
+    score = table.number("reward")
+    score = score[np.isfinite(score)]
+    if table.per_step or not np.array_equal(np.unique(score), (0.0, 1.0)):
+        return table
+    made = _right_or_wrong(table)
+    if made is table:
+        return table
+    note = f"`{table.columns['reward']}` is 0 or 1 in every row: it counts as wrong or right"
+    return replace(made, notes=(*made.notes, note))
 
 
 def another(what: str, name: str) -> str:

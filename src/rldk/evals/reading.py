@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from rldk.adapters.frame import is_frame
-from rldk.adapters.records import UnreadRecord, read_records
+from rldk.adapters.records import read_records
+from rldk.adapters.tables.folder import parts_of_table
+from rldk.adapters.tables.rows import AnswerRows
 from rldk.core.external.text_cells import GatheredColumns
 from rldk.core.model import Run, SampleTable
-from rldk.errors import NoData, NotALog
+from rldk.core.samples.column_names import getter_of
+from rldk.errors import MalformedInput, NoData, NotALog
 from rldk.evals.columns import find_columns
 from rldk.evals.formats import CHOICES, converter_of, records_of_tool
 from rldk.evals.grading import graded
+from rldk.evals.row_ids import without_row_ids
 from rldk.evals.table import EvalTable
 
-OPENING = 1000  # records whose keys say which columns there are
-KEPT_REASONS = 5
 LONG = 1 << 20  # characters of a text that are kept
 STEP_NOTE = "every row is a step of a log: evaluations of single answers need per-sample records"
 
@@ -45,6 +46,8 @@ def read_table(source: Any, columns: Columns | None = None) -> EvalTable:
     if not isinstance(source, str | os.PathLike):
         raise NotALog(f"{type(source).__name__} is no table", hint="give a DataFrame, a list of dicts, or a path")
     path = Path(source)
+    if path.is_dir() and (told := records_of_tool(path)) is None:
+        return _of_folder(path, given)
     told = records_of_tool(path)
     if told is not None:
         form, records = told
@@ -56,6 +59,18 @@ def read_table(source: Any, columns: Columns | None = None) -> EvalTable:
     from rldk.adapters.open import open_run
 
     return table_of_run(open_run(os.fspath(source)), given)
+
+
+def _of_folder(path: Path, given: Columns) -> EvalTable:
+    """The table of a run's directory; of a folder that is none, that of the files in it."""
+    from rldk.adapters.open import open_run
+
+    try:
+        return table_of_run(open_run(os.fspath(path)), given)
+    except (NotALog, NoData, MalformedInput):
+        if not parts_of_table(path):
+            raise
+    return table_of_records(read_records(path), given, source=os.fspath(path))
 
 
 def _of_file(path: Path, given: Columns) -> EvalTable | None:
@@ -103,33 +118,28 @@ def rows_in_memory(source: Any) -> Iterator[Any]:
 
 def table_of_records(records: Iterable[Any], given: Columns, *, source: str, form: str = "table") -> EvalTable:
     """The table of mappings, one a row. A record that is none is rejected and counted; the rest is kept."""
-    rows = iter(records)
-    opening = list(islice(rows, OPENING))
-    first = [row for row in opening if isinstance(row, Mapping)]
-    converter = converter_of(first)
+    rows = AnswerRows(records, "record")
+    converter = converter_of(rows.first)
     if converter is not None:
         form = converter.form
-        first = [converter.convert(row) for row in first]
-    names = list(dict.fromkeys(str(key) for row in first for key in row))
-    if not names and not opening:
+    rows.look(converter.convert if converter is not None else dict if form in CHOICES else None)
+    if rows.empty:
         raise NoData(f"{source} has no rows", hint="was it written?")
     choices = CHOICES.get(form, ())
     wanted = {choice: given[choice] for choice in choices if choice in given}
-    found = find_columns(names, {field: name for field, name in given.items() if field not in choices})
+    named = {field: name for field, name in given.items() if field not in choices}
+    found = find_columns(rows.names, named)
     gathered = GatheredColumns(found)
-    rejected, count = 0, 0
-    reasons: list[str] = []
-    for number, row in enumerate(_chained(opening, rows), 1):
-        if not isinstance(row, Mapping):
-            rejected += 1
-            if len(reasons) < KEPT_REASONS:
-                reasons.append(f"record {number}: {row if isinstance(row, UnreadRecord) else 'not an object'}")
-            continue
+    count, value = 0, getter_of(found.values())
+    for row, grown in rows:
+        if grown:
+            found = find_columns(rows.names, named)
+            gathered.widen(found, count)
+            value = getter_of(found.values())
         count += 1
-        told = converter.convert(row) if converter is not None else row
-        gathered.append({name: _kept(told.get(column)) for name, column in found.items()})
+        gathered.append({name: _kept(value(row, column)) for name, column in found.items()})
     if not count:
-        raise NoData(f"{source} has no record that can be read", hint="; ".join(reasons) or "was it written?")
+        raise NoData(f"{source} has no record that can be read", hint="; ".join(rows.reasons) or "was it written?")
     kept: dict[str, Sequence[Any]] = {
         name: values for name, values in gathered.cells.items() if any(v is not None and v == v for v in values)
     }
@@ -140,26 +150,21 @@ def table_of_records(records: Iterable[Any], given: Columns, *, source: str, for
         cells=kept,
         hollow=hollow,
         columns={name: found[name] for name in kept},
-        names=tuple(names),
+        names=tuple(rows.names),
         source=source,
         form=form,
-        rejected=rejected,
-        reasons=tuple(reasons),
+        rejected=rows.rejected,
+        reasons=tuple(rows.reasons),
+        notes=rows.notes,
         per_step="step" in kept and not (kept.keys() & {"response", "prompt", "prompt_id", "correct", "probe"}),
     )
-    return graded(table, wanted)
+    return graded(without_row_ids(table, named), wanted)
 
 
 def _kept(value: Any) -> Any:
     if isinstance(value, str):
         return value if len(value) <= LONG else value[: LONG // 2] + value[-LONG // 2 :]
     return value
-
-
-def _chained(opening: list[Any], rest: Iterator[Any]) -> Iterator[Any]:
-    yield from opening
-    opening.clear()
-    yield from rest
 
 
 def table_of_run(run: Run, given: Columns) -> EvalTable:

@@ -23,7 +23,7 @@ from rldk.evals.result import EvalResult
 from rldk.evals.suites import Suite, suite_of
 from rldk.evals.table import EvalTable
 from rldk.evals.verdicts import UNDECIDED
-from rldk.evals.view import evaluation_verdict
+from rldk.evals.view import evaluation_verdict, only_of_the_data
 
 KIND = "evaluation"
 WORST: tuple[MeasureState, ...] = ("fail", "warn", "pass", "info", "not_available")
@@ -63,9 +63,13 @@ def run(
     chosen = suite_of(suite)
     if sample_size is not None and sample_size < 1:
         raise UsageError(f"sample_size is {sample_size}", hint="give 1 or more")
-    for name in limits or ():
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise UsageError(f"seed is {seed!r}", hint="give a whole number of 0 or more")
+    for name, limit in (limits or {}).items():
         if name not in evaluations.names():
             raise UnknownName("evaluation", name, evaluations.names())
+        if isinstance(limit, bool) or not isinstance(limit, int | float) or limit != limit:
+            raise UsageError(f"the limit of {name} is {limit!r}", hint="give a number")
     table = read_table(run_data, columns)
     used = table if sample_size is None else sampled(table, sample_size, seed=seed)
     options = EvalOptions(seed=seed, limits=dict(limits or {}), train=train, canaries=tuple(canaries), tell=tell)
@@ -131,7 +135,7 @@ def result_of(table: EvalTable, suite: Suite, found: Mapping[str, tuple[Measurem
     cluster = table.clusters()
     result = EvalResult(
         kind=KIND,
-        passed="fail" not in states.values() and bool(judged),
+        passed="fail" not in states.values() and bool(judged) and not only_of_the_data(states),
         suite=suite.name,
         overall_score=judged.count("pass") / len(judged) if enough else None,
         scores={one.name: one.value for one in every},

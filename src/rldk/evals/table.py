@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from rldk.core.external.text_cells import Mapped
-from rldk.core.records import to_number
+from rldk.core.records import score_number
 from rldk.core.samples import text_of
 from rldk.core.stats.clustered import Labels
 
@@ -118,7 +118,7 @@ def _there(value: Any) -> bool:
 
 
 def _key(value: Any) -> str:
-    if isinstance(value, float) and value == int(value):
+    if isinstance(value, float) and value.is_integer():
         value = int(value)
     text = value if isinstance(value, str) else text_of(value) or ""
     return text if len(text) <= 64 else digest(text)
@@ -132,7 +132,7 @@ def _number(value: Any) -> float:
         if word in YES or word in NO:
             return float(word in YES)
     try:
-        found = to_number(value)
+        found = score_number(value)
     except (ValueError, OverflowError):
         return math.nan
     return math.nan if found is None else found

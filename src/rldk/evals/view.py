@@ -17,6 +17,7 @@ WORDS: dict[str, str] = {
     "pass": "passes", "warn": "WARNS", "fail": "FAILS", "info": "measured", "not_available": "not available",
 }  # fmt: skip
 TONES: dict[str, Tone] = {"pass": "ok", "warn": "warn", "fail": "critical", "info": "", "not_available": ""}
+OF_THE_DATA = frozenset({"integrity", "soundness"})  # they look at any data
 GRAVITY = ("fail", "warn", "pass", "info", "not_available")
 MOST_PARTS = 6  # of one evaluation among the other measurements, or without --all
 BADGES: dict[Tone, str] = {"critical": "FAILS", "warn": "WARNING", "ok": "PASSES", "info": "NOT JUDGED"}
@@ -25,6 +26,12 @@ LEAD = {
     "and exact texts. No answer is judged by a list of words. A pass says what these prompts show, and no more: it is "
     "no proof that the model is safe.",
 }
+
+
+def only_of_the_data(states: Mapping[str, MeasureState]) -> bool:
+    """Whether nothing but the data as such was looked at, although the suite asks for more."""
+    rest = [state for name, state in states.items() if name not in OF_THE_DATA]
+    return bool(rest) and all(state == "not_available" for state in rest)
 
 
 def evaluation_verdict(result: EvalFacts, states: Mapping[str, MeasureState]) -> str:
@@ -40,7 +47,9 @@ def evaluation_verdict(result: EvalFacts, states: Mapping[str, MeasureState]) ->
         parts.append(f"Warns: {_listed(warned)}.")
     if open_:
         parts.append(f"This data cannot decide: {_listed(open_)}.")
-    if passed:
+    if only_of_the_data(states):
+        parts.append("Not judged: the data has nothing that this suite looks for in answers.")
+    elif passed:
         parts.append(f"{plural(passed, 'evaluation')} of {len(states)} {'passes' if passed == 1 else 'pass'}.")
     if absent:
         parts.append(f"{plural(absent, 'evaluation')} could not be made: the data lacks what it takes.")

@@ -140,10 +140,10 @@ def _forms(
     if table.responses is None or length is None or len(rows) < LEAST:
         return None, None
     texts = table.responses.some(rows)
-    known = np.array([text is not None for text in texts], dtype=bool)
+    known = np.array([text is not None for text in texts], dtype=bool) & np.isfinite(length[rows])
     if int(known.sum()) < LEAST:
         return None, None
-    used, kept = rows[known], [text for text in texts if text is not None]
+    used, kept = rows[known], [text for text, there in zip(texts, known, strict=True) if there and text is not None]
     group = table.group[used] if within and table.group is not None else np.zeros(len(used), dtype=np.int64)
     cluster = clusters_of(table, used) if within else np.arange(len(used))
     ranks = _Given(group, cluster, within=within)

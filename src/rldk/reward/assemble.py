@@ -10,12 +10,14 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from rldk.cards.safe import clean
 from rldk.errors import NoData, UsageError
-from rldk.reward.columns import SCORERS, TRAINING, VALIDATION, find_columns
+from rldk.reward.columns import NUMBERS, REWARDS, SCORERS, TRAINING, VALIDATION, find_columns
 from rldk.reward.scorer_columns import list_column, scorer_columns
 from rldk.reward.table import Array, Codes, PairTable, RawTable, ScoreTable
 from rldk.reward.texts import JoinedTexts, TextColumn
 
+MOST_SHOWN = 60  # characters of a cell in a message
 Given = Mapping[str, str | None]
 
 
@@ -29,16 +31,38 @@ def assemble(raw: RawTable, given: Given, gold: Any = None) -> ScoreTable:
     if not raw.rows:
         why = raw.reasons[0] if raw.reasons else "it is empty"
         raise NoData(f"{raw.source} has no rows: {why}", hint="write one answer a row")
+    odd = _no_numbers(raw, found)
     own = None if gold is None or isinstance(gold, str) else _gold_of(raw, found, gold)
     if "chosen_score" in found and "rejected_score" in found and named.get("reward") is None:
-        return _of_pairs(raw, found)
+        return _noted(_of_pairs(raw, found), odd)
     names, scorers = _scorers(raw, given.get(SCORERS))
     if "reward" not in found and scorers is None:
         some = ", ".join(list(raw.names)[:8])
         raise NoData(
             f"{raw.source} has no column of rewards", hint=f"name it with reward_col (--reward-col); there are: {some}"
         )
-    return replace(_of_answers(raw, found, own, scorers), scorers=scorers, scorer_names=names)
+    made = replace(_of_answers(raw, found, own, scorers), scorers=scorers, scorer_names=names)
+    return _noted(made, odd)
+
+
+def _noted(table: ScoreTable, notes: tuple[str, ...]) -> ScoreTable:
+    return replace(table, notes=(*table.notes, *notes)) if notes else table
+
+
+def _no_numbers(raw: RawTable, found: Mapping[str, str]) -> tuple[str, ...]:
+    """A note for each column of numbers in which something else stands. Raises `NoData` for a column of rewards that
+    holds nothing but that."""
+    notes = []
+    for field, column in found.items():
+        others, numbers, first = raw.no_numbers(column) if field in NUMBERS and column not in raw.numbers else (0, 0, 0)
+        if not others:
+            continue
+        shown = clean(repr(first[:MOST_SHOWN] if isinstance(first, str) else first), MOST_SHOWN)
+        if field in REWARDS and not numbers:
+            hint = "name another column with reward_col (--reward-col), or write one number in each row"
+            raise NoData(f"{raw.source}: `{column}` holds no number; the first value is {shown}", hint=hint)
+        notes.append(f"{others:,} of {raw.rows:,} values of `{column}` are no numbers; the first is {shown}")
+    return tuple(notes)
 
 
 def _scorers(raw: RawTable, named: str | None) -> tuple[tuple[str, ...], Array | None]:
@@ -56,7 +80,7 @@ def _of_answers(raw: RawTable, found: Mapping[str, str], gold: Array | None, sco
         return _some(raw.number(found[field])) if field in found else None
 
     step, (prompt, prompts) = numbers("step"), _prompts(raw, found)
-    tokens = numbers("n_tokens")
+    tokens = _lengths(numbers("n_tokens"))
     responses = raw.text(found["response"]) if "response" in found else None
     label = numbers("label")
     notes = raw.notes
@@ -113,7 +137,9 @@ def _of_pairs(raw: RawTable, found: Mapping[str, str]) -> ScoreTable:
     both = np.concatenate
     split = _split(raw, found)
     texts = [raw.text(found[name]) if name in found else None for name in ("chosen", "rejected")]
-    lengths = [raw.number(found[n]) if n in found else None for n in ("chosen_length", "rejected_length")]
+    lengths = [
+        _lengths(raw.number(found[name])) if name in found else None for name in ("chosen_length", "rejected_length")
+    ]
     shown = raw.number(found["chosen_position"]) if "chosen_position" in found else None
     pair = np.arange(raw.rows, dtype=np.int64)
     stated = lengths[0] is not None and lengths[1] is not None
@@ -145,6 +171,11 @@ def _other_place(shown: Array) -> Array:
     finite = shown[np.isfinite(shown)]
     total = float(finite.min() + finite.max()) if len(finite) else 1.0
     return total - shown
+
+
+def _lengths(values: Array | None) -> Array | None:
+    """Lengths; NaN for what is below 0 and so is none. None where no length is left."""
+    return None if values is None else _some(np.where(values < 0, math.nan, values))
 
 
 def _some(values: Array) -> Array | None:
@@ -199,6 +230,9 @@ def _gold_of(raw: RawTable, found: Mapping[str, str], gold: Any) -> Array:
             raise UsageError("gold scores by id need a column of ids", hint="give id, or one gold score a row")
         codes, names = raw.codes(ids)
         told = np.array([float(gold.get(name, math.nan)) for name in names] + [math.nan])
+        if not np.isfinite(told).any():
+            words = f"none of the {len(gold):,} gold scores has an id of the data (`{ids}`)"
+            raise UsageError(words, hint=f"the data has ids such as {', '.join(map(str, names[:3]))}")
         return told[codes]
     values: NDArray[np.float64] = np.asarray(_listed(gold), dtype=np.float64)
     if values.shape != (raw.rows,):

@@ -108,8 +108,10 @@ def health(  # noqa: PLR0913 - the documented parameters
     }
     first = (threshold_drift, threshold_saturation, threshold_calibration)
     limits = _checked(*first, (threshold_shortcut, threshold_leakage, threshold_length_bias))
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise UsageError(f"seed is {seed!r}", hint="give a whole number of 0 or more")
     asked = only_known({**named, **(columns or {})})
-    rest = {"gold": gold, "range": reward_range, "seed": seed, "select": select, "ignore": ignore}
+    rest = {"gold": gold, "range": _range(reward_range), "seed": seed, "select": select, "ignore": ignore}
     options = HealthOptions(limits=limits, columns=asked, **rest)
     table = open_scores(run_data, options)
     reference = None if reference_data is None else open_scores(reference_data, replace(options, gold=None))
@@ -132,6 +134,19 @@ def _checked(drift: float, saturation: float, calibration: float, rest: tuple[fl
         if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
             raise UsageError(f"threshold_{name} is {value!r}", hint="give a number of 0 or more")
     return limits
+
+
+def _range(given: Any) -> tuple[float, float] | None:
+    """The lowest and highest reward that there can be. Raises `UsageError`."""
+    if given is None:
+        return None
+    try:
+        low, high = (float(end) for end in given)
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise UsageError(f"reward_range is {given!r}", hint="give the lowest and the highest reward: (0.0, 1.0)")
+    return low, high
 
 
 def open_scores(source: Any, options: HealthOptions) -> ScoreTable:

@@ -62,8 +62,8 @@ def _sections(report: RewardModelFacts) -> Iterator[Section]:
         yield Section(title="Scores of both models", parts=(_scores(report, points["x"], points["y"]),), wide=True)
     if report.disagreements:
         yield Section(title="Where they disagree most", parts=(_disagreements(report),))
-    lacking = [skipped.reason for skipped in report.skipped if skipped.status == "skipped"]
-    notes = [*(note.text for note in report.notes), *(f"not checked: {reason}" for reason in dict.fromkeys(lacking))]
+    lacking = [skipped for skipped in report.skipped if skipped.status == "skipped"]
+    notes = [*(note.text for note in report.notes), *(f"not checked ({s.name}): {s.reason}" for s in lacking)]
     if notes:
         yield Section(title="Worth knowing", parts=(Bullets(items=tuple(notes)),))
     missing = f"{report.missing[0]:,} and {report.missing[1]:,}"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from rldk.adapters.records import rows_at_a_time
+from rldk.adapters.tables.several import ANSWERS
 from rldk.core.external.text_cells import GatheredColumns
 from rldk.core.extras import need
 from rldk.errors import MalformedInput, NoData
@@ -55,6 +56,24 @@ def read_parquet(path: Path, given: Mapping[str, str | None], *, as_texts: bool 
         why = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise MalformedInput(f"{path} is no complete Parquet file: {why}", hint="was it copied whole?") from None
     return _summed(table, functions) if functions else table
+
+
+def holds_rows_of_answers(path: Path, given: Mapping[str, str | None]) -> bool:
+    """Whether a row holds several answers, or its reward stands in an object: such a table is read row by row."""
+    with need("parquet", "pyarrow"):
+        import pyarrow as pa
+        from pyarrow import parquet
+    try:
+        with parquet.ParquetFile(path) as file:
+            schema = file.schema_arrow
+    except (pa.ArrowException, OSError, ValueError):
+        return False
+    kinds = {name: schema.field(name).type for name in schema.names}
+    if any(pa.types.is_list(kinds[name]) or pa.types.is_large_list(kinds[name]) for name in ANSWERS if name in kinds):
+        return True
+    known = find_columns(schema.names, {})
+    there = "reward" in known or "chosen_score" in known or given.get("reward") in schema.names
+    return not there and any(map(pa.types.is_struct, kinds.values()))
 
 
 def _functions(schema: Any, found: Mapping[str, str]) -> list[str]:

@@ -27,7 +27,13 @@ def histogram(reward: Array) -> dict[str, Any]:
     )
     if not high > low:
         low, high = float(reward.min()), float(reward.max())
-    counts, edges = np.histogram(reward, BINS, (low, high))
+    narrow = BINS * float(np.spacing(max(abs(low), abs(high))))
+    if high - low < narrow:  # neighbouring floats are farther apart than the edges of the bins would be
+        low, high = low - narrow, high + narrow
+    try:
+        counts, edges = np.histogram(reward, BINS, (low, high))
+    except ValueError:  # numbers so large, or so small, that no bins lie between them
+        return {}
     middle = (edges[1:] + edges[:-1]) / 2
     share = counts / len(reward)
     if not np.isfinite(middle).all():

@@ -5,25 +5,34 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from rldk.adapters.frame import is_frame
-from rldk.adapters.records import UnreadRecord, delimited, json_document, json_lines, looks_like_a_table
+from rldk.adapters.records import read_records, text_form
+from rldk.adapters.tables.arrow import is_arrow
+from rldk.adapters.tables.cells import plain_cell
+from rldk.adapters.tables.folder import parts_of_table
+from rldk.adapters.tables.rows import AnswerRows
+from rldk.adapters.tables.several import holds_several
 from rldk.core.external.text_cells import LARGE, GatheredColumns
 from rldk.core.model import Run
+from rldk.core.samples.column_names import getter_of
 from rldk.core.stream import open_binary
+from rldk.core.table import MetricTable
 from rldk.errors import MalformedInput, NoData, NotALog
-from rldk.reward.columns import find_columns
+from rldk.reward.columns import REWARDS, find_columns
 from rldk.reward.scorer_columns import list_column, scorer_columns
 from rldk.reward.table import RawTable
 
-OPENING = 1000  # records whose keys say which columns there are
 MOST_ROWS = 50_000_000
-KEPT_REASONS = 5
+STEP_NOTE = "every row is a step of a log: checks on single answers need per-sample records"
+OF_ANSWERS = frozenset({"prompt", "prompt_id", "response", "id", "label", "position", "split", "chosen", "rejected",
+                        "chosen_score", "rejected_score"})  # fmt: skip
 
 Given = Mapping[str, str | None]
 
@@ -35,33 +44,69 @@ def read_raw(source: Any, given: Given, *, as_texts: bool = False) -> RawTable:
     Long texts of other files stand in temporary files.
     Raises `UnreadableSource`, `MalformedInput`, `NoData`, `NotALog`, `MissingExtra`, and the errors of `open_run`."""
     if is_frame(source):
-        return _of_frame(source, given)
+        return _of_steps(_of_frame(source, given), given)
     if isinstance(source, list | tuple) and not source:
         raise NoData("the list of samples is empty", hint="give at least one row")
     if isinstance(source, Run):
-        return of_run(source)
+        return of_run(source, given)
     if not isinstance(source, str | os.PathLike):
         raise NotALog(f"{type(source).__name__} is no table", hint="give a DataFrame, a list of dicts, or a path")
     path = Path(source)
+    if path.is_dir():
+        return _of_folder(path, given)
     if not path.is_file():
-        return _of_log(os.fspath(source))
+        return _of_log(os.fspath(source), given)
     with open_binary(path) as stream:
         head = stream.read(4096)
     if not head.strip():
         raise NoData(f"{path} is empty", hint="was it written?")
     if head.startswith(b"PAR1"):
-        from rldk.reward.parquet import read_parquet
+        from rldk.reward.parquet import holds_rows_of_answers, read_parquet
 
-        return read_parquet(path, given, as_texts=as_texts)
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
-        table = of_records(json_lines(path), given, source=os.fspath(path))
-        return table if _has_reward(table) else _of_log(os.fspath(path), instead=table)
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
-        return of_records(json_document(path), given, source=os.fspath(path))
-    if b"\0" not in head and looks_like_a_table(head, path):
-        table = of_records(delimited(path), given, source=os.fspath(path))
-        return table if _has_reward(table) else _of_log(os.fspath(path), instead=table)
-    return _of_log(os.fspath(path))
+        if holds_rows_of_answers(path, given):
+            return of_records(read_records(path), given, source=os.fspath(path))
+        return _of_steps(read_parquet(path, given, as_texts=as_texts), given)
+    if is_arrow(head):
+        return of_records(read_records(path), given, source=os.fspath(path))
+    form = text_form(head, path)
+    if form:
+        table = of_records(read_records(path), given, source=os.fspath(path))
+        return _of_steps(table, given) if _has_reward(table) else _of_log(os.fspath(path), given, instead=table)
+    return _of_log(os.fspath(path), given)
+
+
+def _of_steps(table: RawTable, given: Given) -> RawTable:
+    """The table of a log of steps without the rows that state no reward; any other table as it is."""
+    found = find_columns(table.names, {field: name for field, name in given.items() if name in table.names})
+    if "step" not in found or "reward" not in found or OF_ANSWERS & found.keys():
+        return table
+    steps, rewards = table.number(found["step"]), table.cells.get(found["reward"])
+    if rewards is not None:
+        rows = np.array([value is not None for value in rewards], dtype=bool)
+    else:  # of a frame, where NaN also stands for a value that was never written
+        rows = ~np.isnan(table.number(found["reward"]))
+    if not rows.any() or not np.isfinite(steps[rows]).all() or len(np.unique(steps[rows])) < rows.sum():
+        return table  # several rewards at a step are those of answers
+    kept = np.flatnonzero(rows).tolist()
+    cells = {name: [values[row] for row in kept] for name, values in table.cells.items()}
+    numbers = {name: values[rows] for name, values in table.numbers.items()}
+    left = f"{table.rows - len(kept):,} of {table.rows:,} rows state no reward and were left out"
+    notes = (*table.notes, STEP_NOTE, *((left,) if len(kept) < table.rows else ()))
+    return replace(table, rows=len(kept), cells=cells, numbers=numbers, parsed={}, notes=notes, steps=True)
+
+
+def _of_folder(path: Path, given: Given) -> RawTable:
+    """The table of a run's directory; of a folder that is none, that of the files in it."""
+    try:
+        found = _of_log(os.fspath(path), given)
+        if _has_reward(found):
+            return found
+    except (NotALog, NoData, MalformedInput):
+        if not parts_of_table(path):
+            raise
+        return of_records(read_records(path), given, source=os.fspath(path))
+    parts = of_records(read_records(path), given, source=os.fspath(path)) if parts_of_table(path) else found
+    return parts if _has_reward(parts) else found
 
 
 def _has_reward(table: RawTable) -> bool:
@@ -77,6 +122,8 @@ def _of_frame(source: Any, given: Given) -> RawTable:
     frame = source if isinstance(source, pd.DataFrame) else source.to_pandas()
     if not len(frame):
         raise NoData("the table has no rows", hint="check the filter that made it")
+    if _needs_its_rows(frame):
+        return of_records(_rows_of_frame(frame), given, source="memory")
     named = {str(column): column for column in frame.columns}
     table = RawTable(rows=len(frame), source="memory", names=tuple(named))
     for name in _columns(table.names, given):
@@ -84,8 +131,21 @@ def _of_frame(source: Any, given: Given) -> RawTable:
         if column.dtype.kind in "iufb":
             table.numbers[name] = column.to_numpy(dtype=np.float64, na_value=np.nan)
         else:
-            table.cells[name] = [None if value is pd.NA else value for value in column.tolist()]
+            table.cells[name] = [plain_cell(value) for value in column.tolist()]
     return table
+
+
+def _needs_its_rows(frame: Any) -> bool:
+    """Whether a row holds several answers, or its reward stands in an object."""
+    first = next(_rows_of_frame(frame.iloc[:1]), {})
+    objects = any(isinstance(value, Mapping) for value in first.values())
+    return holds_several(first) or (objects and not _has_reward(RawTable(rows=1, names=tuple(first))))
+
+
+def _rows_of_frame(frame: Any) -> Iterator[dict[str, Any]]:
+    names = [str(name) for name in frame.columns]
+    for row in frame.itertuples(index=False, name=None):
+        yield dict(zip(names, row, strict=True))
 
 
 def _columns(names: Iterable[str], given: Given) -> list[str]:
@@ -97,47 +157,39 @@ def _columns(names: Iterable[str], given: Given) -> list[str]:
 
 
 def of_records(records: Iterable[Any], given: Given, *, source: str, large: int = LARGE) -> RawTable:
-    """The table of mappings, one a row. A record that is none is rejected; the rest is kept. `large`: bytes of a
-    column's texts that stay in memory."""
-    rows = iter(records)
-    opening = list(islice(rows, OPENING))
-    names = list(dict.fromkeys(str(key) for row in opening if isinstance(row, Mapping) for key in row))
-    wanted = _columns(names, given)
+    """The table of mappings, one a row. A row with several answers to its prompt becomes one row for each. A record
+    that is no mapping is rejected; the rest is kept. `large`: bytes of a column's texts that stay in memory."""
+    rows = AnswerRows(records)
+    rows.look()
+    wanted = _columns(rows.names, given)
     gathered = GatheredColumns(wanted, large=large)
-    rejected = count = 0
-    reasons: list[str] = []
-    for number, row in enumerate(_chained(opening, rows), 1):
-        if not isinstance(row, Mapping):
-            rejected += 1
-            if len(reasons) < KEPT_REASONS:
-                reasons.append(f"row {number}: {row if isinstance(row, UnreadRecord) else 'not an object'}")
-            continue
+    count, value = 0, getter_of(wanted)
+    for row, grown in rows:
+        if grown:
+            wanted = _columns(rows.names, given)
+            gathered.widen(wanted, count)
+            value = getter_of(wanted)
         count += 1
-        gathered.append(row)
+        gathered.append({name: value(row, name) for name in wanted})
         if count > MOST_ROWS:
             raise MalformedInput(f"{source} has more than {MOST_ROWS:,} rows", hint="give a sample of them")
     return RawTable(
         rows=count,
         source=source,
-        names=tuple(names),
+        names=tuple(rows.names),
         cells=dict(gathered.cells),
-        rejected=rejected,
-        reasons=tuple(reasons),
+        rejected=rows.rejected,
+        reasons=tuple(rows.reasons),
+        notes=rows.notes,
     )
 
 
-def _chained(opening: list[Any], rest: Iterator[Any]) -> Iterator[Any]:
-    yield from opening
-    opening.clear()
-    yield from rest
-
-
-def _of_log(source: str, instead: RawTable | None = None) -> RawTable:
+def _of_log(source: str, given: Given, instead: RawTable | None = None) -> RawTable:
     """The table of a run in any format; `instead`, where the source is no run at all."""
     from rldk.adapters.open import open_run
 
     try:
-        found = of_run(open_run(source))
+        found = of_run(open_run(source), given)
     except (NotALog, NoData, MalformedInput):
         if instead is None:
             raise
@@ -145,7 +197,7 @@ def _of_log(source: str, instead: RawTable | None = None) -> RawTable:
     return instead if instead is not None and not _has_reward(found) else found
 
 
-def of_run(run: Run) -> RawTable:
+def of_run(run: Run, given: Given) -> RawTable:
     """The samples of a run, or its rows where it has none."""
     if run.sample_reader is not None or run.samples is not None:
         return _of_samples(run)
@@ -154,6 +206,7 @@ def of_run(run: Run) -> RawTable:
         raise NoData(f"{run.source} has no rows", hint="`rldk validate-format` says what is wrong with it")
     training = run.metrics.phase == 0
     rows = training if training.any() else np.ones(len(run.metrics), dtype=bool)
+    rows &= _rows_with_rewards(run.metrics, given)
     numbers = {name: np.asarray(column)[rows] for name, column in columns.items()}
     numbers["step"] = run.metrics.step[rows].astype(np.float64)
     names = tuple(numbers)
@@ -163,9 +216,21 @@ def of_run(run: Run) -> RawTable:
         names=names,
         numbers=numbers,
         rejected=run.rejected_count,
-        notes=("every row is a step of a log: checks on single answers need per-sample records",),
+        notes=(STEP_NOTE,),
         steps=True,
     )
+
+
+def _rows_with_rewards(metrics: MetricTable, given: Given) -> NDArray[np.bool_]:
+    """Which rows of a log state a reward, shape (rows,): many loggers write each metric at steps of its own. All rows,
+    where none does."""
+    found = find_columns(metrics.columns, {field: name for field, name in given.items() if name in metrics.columns})
+    named = [found[field] for field in REWARDS if field in found]
+    told = np.zeros(len(metrics), dtype=bool)
+    for name in named:
+        told |= ~np.isnan(metrics.columns[name])
+        told[metrics.stated_nan.get(name, [])] = True
+    return told if told.any() else np.ones(len(metrics), dtype=bool)
 
 
 def _of_samples(run: Run) -> RawTable:

@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Struct, field
 from numpy.typing import NDArray
 
-from rldk.core.records import to_number
+from rldk.core.records import score_number
 from rldk.reward.texts import CodedTexts, HeldTexts, TextColumn
 
 Array = NDArray[np.float64]
@@ -22,7 +22,8 @@ class RawTable(Struct, kw_only=True):
     """The columns of a source under its own names. `rejected`: rows that could not be read, with reasons.
 
     `numbers`: the columns that are numbers already. `labels`: columns of names as codes, -1 where missing, with the
-    names. `texts`: columns of text. `cells`: columns of anything. `steps`: every row is a step of a log, no answer."""
+    names. `texts`: columns of text. `cells`: columns of anything; `parsed`: those that were read as numbers. `steps`:
+    every row is a step of a log, no answer."""
 
     rows: int
     source: str = ""
@@ -35,6 +36,7 @@ class RawTable(Struct, kw_only=True):
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     steps: bool = False
+    parsed: dict[str, Array] = field(default_factory=dict)
 
     def number(self, name: str) -> Array:
         """The column as numbers; NaN for what is none."""
@@ -44,9 +46,33 @@ class RawTable(Struct, kw_only=True):
             codes, values = self.labels[name]
             told = np.array([_number(value) for value in values] + [math.nan])
             return told[codes]
-        if name in self.cells:
-            return np.array([_number(value) for value in self.cells[name]], dtype=np.float64)
+        if name in self.cells or name in self.texts:
+            if name not in self.parsed:
+                values = self._values(name)
+                self.parsed[name] = np.array([_number(value) for value in values], dtype=np.float64)
+            return self.parsed[name]
         return np.full(self.rows, math.nan)
+
+    def _values(self, name: str) -> Sequence[Any]:
+        if name in self.texts:
+            return self.texts[name].some(np.arange(self.rows, dtype=np.int64))
+        return self.cells.get(name, ())
+
+    def no_numbers(self, name: str) -> tuple[int, int, Any]:
+        """How many cells of a column hold something that is no number, how many hold a number, and the first of the
+        others. An empty cell and a NaN are neither."""
+        if name in self.labels:
+            codes, names = self.labels[name]
+            values: Sequence[Any] = [names[code] if code >= 0 else None for code in codes.tolist()]
+        else:
+            values = self._values(name)
+        number = self.number(name)
+        odd = [
+            value
+            for row in np.flatnonzero(np.isnan(number)).tolist()
+            if not is_empty(value := values[row]) and score_number(value) is None
+        ]
+        return len(odd), int(np.isfinite(number).sum()), odd[0] if odd else None
 
     def lists(self, name: str) -> Array | None:
         """The column of lists of numbers as shape (rows, length); NaN in rows whose list has another length than most.
@@ -138,6 +164,13 @@ class ScoreTable(Struct, kw_only=True):
         return len(self.reward)
 
 
+def is_empty(value: Any) -> bool:
+    """Whether a cell holds nothing: None, a blank text, an empty list or object."""
+    return value is None or (
+        not value.strip() if isinstance(value, str) else isinstance(value, list | dict | tuple) and not value
+    )
+
+
 def code_cells(cells: Sequence[Any]) -> tuple[Codes, list[str]]:
     """Codes of the values in the order in which they appear, and the values; -1 for a missing one."""
     from rldk.core.samples import text_of
@@ -163,7 +196,7 @@ def _number(value: Any) -> float:
     if isinstance(value, bool):
         return float(value)
     try:
-        found = to_number(value)
+        found = score_number(value)
     except (ValueError, OverflowError):
         return math.nan
     return math.nan if found is None else found

@@ -14,7 +14,9 @@ MONITOR: dict[str, tuple[float | None, float | None, float | None]] = {
 }  # fmt: skip
 SCORERS: dict[str, tuple[float | None, float | None, float | None]] = {
     "--batch-size": (1, None, 16), "--max-tokens": (1, None, None), "--retries": (0, None, 3),
+    "--timeout": (0.001, None, 30.0),
 }  # fmt: skip
+SEED: dict[str, tuple[float | None, float | None, float | None]] = {"--seed": (0, None, 42)}
 # command -> option -> lowest, highest, and what holds without the option
 NUMBERS: dict[str, dict[str, tuple[float | None, float | None, float | None]]] = {
     "bench": {"--jobs": (1, None, None)},
@@ -22,9 +24,13 @@ NUMBERS: dict[str, dict[str, tuple[float | None, float | None, float | None]]] =
     "dataset fingerprint": {"--max-rows": (1, None, None)},
     "diff": {"--tolerance": (0, None, 2.0), "--k": (1, None, 3), "--window": (10, None, 50)},
     "doctor": {"--max": (1, None, 5), "--jobs": (1, None, None)},
-    "eval": {"--sample-size": (1, None, None), "--min-samples": (1, None, 1), "--timeout": (0, None, None)},
-    "evals evaluate": {"--sample-size": (1, None, None), "--min-samples": (1, None, 1), "--timeout": (0, None, None)},
+    "eval": {"--sample-size": (1, None, None), "--min-samples": (1, None, 1), "--timeout": (0, None, None), **SEED},
+    "evals compare": SEED,
+    "evals evaluate": {
+        "--sample-size": (1, None, None), "--min-samples": (1, None, 1), "--timeout": (0, None, None), **SEED,
+    },
     "evals judge": {
+        **SEED,
         "--votes": (1, None, 1), "--max-tokens": (1, None, 512), "--most": (1, None, None),
         "--concurrency": (1, None, 8), "--timeout": (0, None, 60.0), "--retries": (0, None, 3),
     },

@@ -78,6 +78,10 @@ def test_the_verdict_is_the_last_one_and_not_a_thought() -> None:
         "<think>[[1]]</think> [[2]]": 2,
         "<think>[[1]] and on": -1,
         "My final verdict: [[B]]": 2,
+        "**2**": 2,
+        "<think>1?</think>\n tie.": 0,
+        "12": -1,
+        "2 is worse": -1,
         "[1]": -1,
     }
     assert {text: verdict_of(text) for text in cases} == cases

@@ -254,6 +254,8 @@ class Handler(BaseHTTPRequestHandler):
             "list": found,
             "short": found[:-1],
             "text": ["good"] * len(found),
+            "vllm": {"data": [{"index": i, "object": "reward", "data": [[s]]} for i, s in enumerate(found)]},
+            "other": [{"label": "LABEL_0", "probability": s} for s in found],
         }[self.shape]
         self.send_response(200)
         self.end_headers()
@@ -273,7 +275,7 @@ def server() -> Iterator[str]:
     served.server_close()
 
 
-@pytest.mark.parametrize("shape", ["scores", "data", "list"])
+@pytest.mark.parametrize("shape", ["scores", "data", "list", "vllm"])
 def test_a_server_is_asked_in_batches_with_its_token(server: str, shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
     Handler.shape = shape
     monkeypatch.setenv("RM_TOKEN", "hunter3")
@@ -300,6 +302,7 @@ def test_a_server_that_is_busy_is_asked_again(server: str) -> None:
         (302, "scores", "status 302"),
         (0, "short", "399 scores for 400"),
         (0, "text", "no number"),
+        (0, "other", "an object without a score: it has label, probability"),
     ],
 )
 def test_a_server_that_refuses_or_answers_nonsense_ends_it(server: str, status: int, shape: str, words: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -164,3 +165,17 @@ def test_what_is_no_reward_data_is_one_clear_error(
 def test_a_file_that_is_not_there_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(UnreadableSource):
         health(tmp_path / "nothing.jsonl")
+
+
+def test_rows_of_a_log_that_state_no_reward_are_not_missing_rewards(tmp_path: Path) -> None:
+    """Many loggers write each metric at steps of its own; a NaN that the log itself states still counts."""
+    rng = np.random.default_rng(0)
+    log = [{"step": i, "reward": float(rng.normal())} if i % 2 else {"step": i, "loss": 0.1} for i in range(200)]
+    report = health(lines(tmp_path / "log.jsonl", log))
+    assert (report.numbers["samples"], report.status("missing_rewards")) == (100, "pass")
+    log[51]["reward"] = math.nan
+    report = health(lines(tmp_path / "log.jsonl", log))
+    assert (report.numbers["samples"], report.status("missing_rewards")) == (100, "warn")
+    frame = health(pd.DataFrame(log))
+    assert frame.numbers["samples"] == 99
+    assert any("101 of 200 rows state no reward and were left out" in note.text for note in frame.notes)

@@ -202,8 +202,13 @@ def split(text: str, delimiter: str) -> list[str]:
         return text.split()
     fields = text.split(delimiter)
     if delimiter == ";" and "," in text:
-        return [field.replace(",", ".") if _DECIMAL.fullmatch(field) else field for field in fields]
+        return [with_point(field) for field in fields]
     return fields
+
+
+def with_point(field: str) -> str:
+    """The field, a number with a decimal comma with a point."""
+    return field.replace(",", ".") if _DECIMAL.fullmatch(field) else field
 
 
 def _is_row(text: str, delimiter: str, width: int) -> bool:

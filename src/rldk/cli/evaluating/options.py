@@ -32,7 +32,9 @@ _SPEC: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     ),
     (("--preset",), {"type": click.Choice(tuple(PRESETS)), "help": "The tool whose column names the data has."}),
 )
-seed_option = click.option("--seed", type=int, default=42, show_default=True, help="Seed of every random draw.")
+seed_option = click.option(
+    "--seed", type=click.IntRange(0), default=42, show_default=True, help="Seed of every random draw."
+)
 limit_option = click.option(
     "--limit", "limits", multiple=True, metavar="NAME=VALUE", help="Another limit for an evaluation; may be repeated."
 )

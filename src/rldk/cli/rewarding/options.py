@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 import click
 
 from rldk.cli.flags import FILE
-from rldk.errors import ConfigError, UnknownName, UsageError
+from rldk.errors import ConfigError, UnknownName, UnreadableSource, UsageError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+TABLES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".gz", ".zst")
 THRESHOLDS = ("drift", "saturation", "calibration", "shortcut", "leakage", "length_bias")
 # parameters of `rldk.reward.health` that a configuration file may have
 SETTINGS = (
@@ -112,10 +113,12 @@ def gold_of(name: str) -> Any:
     """The gold scores of a file by id, or the name of a column."""
     path = Path(name)
     if not path.is_file():
+        if len(path.parts) > 1 or path.suffix.lower() in TABLES:
+            raise UnreadableSource(f"there is no file {name} with gold scores", hint="check the path")
         return name
     from rldk.reward.scorers.files import read_scores
 
-    return read_scores(path).scores
+    return read_scores(path, field="gold").scores
 
 
 def _range(value: Any) -> tuple[float, float]:

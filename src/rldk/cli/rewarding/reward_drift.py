@@ -22,7 +22,14 @@ from rldk.errors import UsageError
 @click.option("--batch-size", "batch", default=16, show_default=True, type=click.IntRange(1), help="Texts at a time.")
 @click.option("--device", help="cpu, cuda:0, ...: where a classifier runs.  [default: a GPU where there is one]")
 @click.option("--max-tokens", type=click.IntRange(1), help="Where the input of a classifier is cut.")
-@click.option("--timeout", "timeout_s", default=30.0, show_default=True, help="Time limit of a request, in seconds.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(0.001),
+    help="Time limit of a request, in seconds.",
+)
 @click.option("--retries", default=3, show_default=True, type=click.IntRange(0), help="Further tries of a request.")
 @click.option(
     "--token-variable",

@@ -13,7 +13,7 @@ from rldk.cli.gate import GateCodes, Grade, gate_codes_option, gate_of, gate_opt
 from rldk.cli.output import progress, say
 from rldk.cli.rewarding.options import data_options, health_arguments
 from rldk.config import load_settings
-from rldk.errors import MalformedInput, MissingExtra, UnreadableSource, UsageError
+from rldk.errors import MalformedInput, MissingExtra, OutputError, UnreadableSource, UsageError
 
 if TYPE_CHECKING:
     from rldk.reward.report import RewardHealthReport
@@ -143,7 +143,10 @@ def write_files(report: RewardHealthReport, folder: Path, stem: str = "health") 
         except MissingExtra as error:
             say(f"{stem}.{form} was not written: {error.message} ({error.hint})")
             continue
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError.of(folder, error) from None
         emit(made, folder / f"{stem}.{form}")
 
 

@@ -70,7 +70,8 @@ class Spool:
             if self._file is None:
                 self._file = tempfile.SpooledTemporaryFile(max_size=max(1, self._scratch.held.spool), prefix="rldk-")  # noqa: SIM115
             self._file.seek(place)
-            self._file.write(np.ascontiguousarray(array).data.cast("B"))
+            if array.nbytes:  # Python casts no empty view
+                self._file.write(np.ascontiguousarray(array).data.cast("B"))
             self._file.flush()
         except OSError as error:
             raise _no_room(error, self._scratch.on_disk()) from None

@@ -138,6 +138,11 @@ class GatheredColumns:
         self._sizes = dict(zip(self.cells, repeat(0)))
         self._large = large
 
+    def widen(self, names: Iterable[str], rows: int) -> None:
+        """Takes other columns from now on: those that are new are empty in the `rows` rows before."""
+        self.cells = {name: self.cells[name] if name in self.cells else [None] * rows for name in names}
+        self._sizes = {name: self._sizes.get(name, 0) for name in self.cells}
+
     def append(self, row: Mapping[str, Any]) -> None:
         """Adds a row: its value for each column, None where it has none."""
         for name, cells in self.cells.items():

@@ -98,7 +98,7 @@ def clustered_mean_ratio(
     The influence of a value on the log of a mean is (x - mean) / (mean * n)."""
     parts = [values[chosen] for chosen in (first, second)]
     means = [float(part.mean()) if len(part) else 0.0 for part in parts]
-    if not min(means) > 0:
+    if not (min(means) > 0 and 0 < means[0] / means[1] < math.inf):
         return Estimate(value=math.nan, method="no mean above 0")
     influence = np.zeros(len(values))
     for sign, chosen, part, mean in zip((1, -1), (first, second), parts, means, strict=True):
@@ -116,7 +116,7 @@ def clustered_scale_ratio(a: Array, b: Array, cluster_a: Labels | None, cluster_
 
     The influence of a value on log sd is ((x - mean)^2 / variance - 1) / 2n."""
     spread = [float(x.std()) if len(x) else 0.0 for x in (a, b)]
-    if not min(spread) > 0:
+    if not (min(spread) > 0 and 0 < spread[0] / spread[1] < math.inf):
         return Estimate(value=math.nan, method="no spread")
     parts = [((x - x.mean()) ** 2 / s**2 - 1) / (2 * len(x)) for x, s in zip((a, b), spread, strict=True)]
     influence = np.concatenate((parts[0], -parts[1]))

@@ -115,7 +115,12 @@ def overall(a: NDArray[np.float64], b: NDArray[np.float64], block: NDArray[np.in
 
 def residuals(values: NDArray[np.float64], fixed: NDArray[np.float64]) -> NDArray[np.float64]:
     """What a least-squares fit on the columns of `fixed`, shape (n, k), leaves."""
-    cross = fixed.T @ fixed
+    with np.errstate(over="ignore", invalid="ignore"):
+        cross = fixed.T @ fixed
+    if not np.isfinite(cross).all():  # the columns span the same space at any scale
+        largest = np.abs(fixed).max(axis=0)
+        fixed = fixed / np.where(largest > 0, largest, 1.0)
+        cross = fixed.T @ fixed
     left: NDArray[np.float64] = values - fixed @ (np.linalg.pinv(cross, rcond=1e-10) @ (fixed.T @ values))
     return left
 

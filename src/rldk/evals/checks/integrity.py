@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rldk.cards.words import plural
 from rldk.core.stats.estimates import Estimate
 from rldk.evals.facts import Measurement, measured
 from rldk.evals.registry import EvalOptions, evaluation, limit_of
 from rldk.evals.table import EvalTable
 
+MOST_GAPS = 10**9
 NUMBERS = ("reward", "correct", "n_tokens", "toxicity", "chosen_score", "rejected_score", "before", "after")
 
 
@@ -34,12 +36,12 @@ def integrity(table: EvalTable, options: EvalOptions) -> Measurement:
     doubled, constant = _doubled(table), _constant(table)
     gaps, repeats = _steps(table)
     told = [
-        f"{table.rejected:,} records could not be read" if table.rejected else "",
-        *(f"{count:,} rows lack a number in {name}" for name, count in holes.items()),
-        f"{doubled:,} rows repeat the prompt and answer of another" if doubled else "",
+        f"{plural(table.rejected, 'record')} could not be read" if table.rejected else "",
+        *(f"{plural(count, 'row')} without a number in {name}" for name, count in holes.items()),
+        f"{plural(doubled, 'row')} with the prompt and answer of another" if doubled else "",
         f"{', '.join(constant)} never changes" if constant else "",
-        f"{gaps:,} steps are missing" if gaps else "",
-        f"{repeats:,} steps stand there twice" if repeats else "",
+        f"{plural(gaps, 'missing step')}" if gaps else "",
+        f"{plural(repeats, 'repeated step')}" if repeats else "",
     ]
     reason = "; ".join(part for part in told if part)
     status: Any = "fail" if share > limit else "warn" if share > 0 else "pass"
@@ -117,5 +119,7 @@ def _steps(table: EvalTable) -> tuple[int, int]:
         return 0, len(steps) - len(unique)
     apart = np.diff(unique)
     usual = float(np.median(apart))
-    gaps = int(np.round(apart[apart > 1.5 * usual] / usual - 1).sum()) if usual > 0 else 0
+    with np.errstate(over="ignore"):
+        lost = float(np.round(apart[apart > 1.5 * usual] / usual - 1).sum()) if usual > 0 else 0.0
+    gaps = int(min(lost, MOST_GAPS))
     return gaps, len(steps) - len(unique)

@@ -23,6 +23,8 @@ ORDERS = (("a", "b"), ("b", "a"))
 _FIELDS = later(r"\{(prompt|first|second)\}")
 # [[A]], [[B]] and [[C]] for a tie are the form of MT-bench. Source: fastchat/llm_judge/data/judge_prompts.jsonl
 _VERDICT = later(r"\[\[\s*(1|2|tie|a|b|c)\s*\]\]", re.IGNORECASE)
+# a judge that says nothing but its verdict may leave the brackets out
+_ALONE = later(r"[\s*_.]*(1|2|tie)[\s*_.]*", re.IGNORECASE)
 MEANS = {"1": 1, "a": 1, "2": 2, "b": 2, "tie": 0, "c": 0}
 UNREAD = -1
 
@@ -137,6 +139,8 @@ def verdict_of(text: str) -> int:
     <think> and </think> is no verdict."""
     final = text.rpartition("</think>")[2]
     found = [] if "<think>" in final else _VERDICT.findall(final)
+    if not found and (alone := _ALONE.fullmatch(final)) is not None:
+        found = [alone[1]]
     return MEANS[found[-1].lower()] if found else UNREAD
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
-from rldk.core.extras import need
+from rldk.engine.services.local_classifier import check_tokens, load_classifier
 from rldk.errors import MalformedInput, NoData, UsageError
 from rldk.evals.reading import read_table
 from rldk.evals.table import EvalTable
@@ -49,6 +49,7 @@ def classify(
             inputs = tokenizer(
                 [texts[i] for i in batch], truncation=True, max_length=limit, padding=True, return_tensors="pt"
             )
+            check_tokens(Path(model), network, (int(inputs["input_ids"].max()),))
             logits = network(**inputs).logits.float()
             told = logits.sigmoid() if several else logits.softmax(dim=-1)
             made[batch] = told[:, place].numpy()
@@ -61,20 +62,9 @@ def classify(
 
 
 def _loaded(path: Path) -> tuple[Any, Any, Any]:
-    with need("torch", "torch"):
-        import torch
-    with need("trl", "transformers"):
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
     if not path.is_dir():
         raise MalformedInput(f"{path} is no directory", hint="give a local copy of the classifier")
-    try:
-        options = {"local_files_only": True, "trust_remote_code": False}
-        tokenizer = AutoTokenizer.from_pretrained(str(path), **options)
-        network = AutoModelForSequenceClassification.from_pretrained(str(path), **options).eval()
-    except (OSError, ValueError, KeyError) as error:
-        why = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise MalformedInput(f"{path} holds no sequence classifier: {why}", hint="config, weights, tokenizer") from None
-    return network, tokenizer, torch
+    return load_classifier(path)
 
 
 def _place(names: dict[int, str], wanted: str | None) -> int:

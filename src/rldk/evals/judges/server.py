@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from rldk.engine.json_server import JsonServer
+from rldk.engine.services.json_server import JsonServer
 from rldk.errors import UnreadableSource
 
 MOST_MIB = 4  # of an answer

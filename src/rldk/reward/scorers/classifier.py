@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from rldk.core.extras import need
-from rldk.errors import MalformedInput
+from rldk.engine.services.local_classifier import check_tokens, load_classifier
+from rldk.errors import MalformedInput, UsageError
 from rldk.reward.scorers.items import ScoredItems
 from rldk.reward.scorers.options import Advance, ModelScores, ScorerOptions
 
@@ -22,22 +22,13 @@ def classify(path: Path, items: ScoredItems, options: ScorerOptions, advance: Ad
     Prompt and answer go through the tokenizer's chat template where it has one, else as a pair of texts. Items are
     sorted by length. A batch that does not fit into the memory of a GPU is halved. An input that is too long is cut at
     its end, and counted. Raises `MissingExtra`, and `MalformedInput` for a directory without such a model."""
-    with need("torch", "torch"):
-        import torch
-    with need("trl", "transformers"):
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(path), local_files_only=True, trust_remote_code=False)
-        model = AutoModelForSequenceClassification.from_pretrained(
-            str(path), local_files_only=True, trust_remote_code=False
-        )
-    except (OSError, ValueError, KeyError) as error:
-        why = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise MalformedInput(f"{path} holds no sequence classifier: {why}", hint="config, weights, tokenizer") from None
+    network, tokenizer, torch = load_classifier(path)
+    _check_outputs(path, network)
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    model = model.to(device).eval()
+    model = network.to(device)
     limit = options.max_tokens or _limit(model, tokenizer)
     encoded = _encoded(tokenizer, items)
+    check_tokens(path, network, (max(ids, default=0) for ids in encoded))
     lengths = np.array([len(ids) for ids in encoded])
     cut = int((lengths > limit).sum())
     scores = np.full(len(items), np.nan)
@@ -53,14 +44,27 @@ def classify(path: Path, items: ScoredItems, options: ScorerOptions, advance: Ad
                 scores[rows] = _forward(torch, model, [encoded[row][:limit] for row in rows], pad, device)
             except torch.OutOfMemoryError:
                 if size == 1:
-                    raise
+                    words = f"{device} has no room for an input of {len(encoded[rows[0]][:limit]):,} tokens"
+                    raise UsageError(words, hint="cut inputs with --max-tokens, or use --device cpu") from None
                 size = max(1, size // 2)
                 torch.cuda.empty_cache()
                 continue
             begin += len(rows)
             advance(len(rows))
-    notes = (f"{path.name}: {cut:,} of {len(items):,} inputs were cut at {limit:,} tokens",) if cut else ()
-    return ModelScores(name=path.name, scores=scores, notes=notes)
+    notes = [f"{path.name}: {cut:,} of {len(items):,} inputs were cut at {limit:,} tokens"] if cut else []
+    if model.config.num_labels == 2:
+        labels = [model.config.id2label[place] for place in (1, 0)]
+        notes.append(f"{path.name} has two outputs: the score is {labels[0]!r} minus {labels[1]!r}")
+    return ModelScores(name=path.name, scores=scores, notes=tuple(notes))
+
+
+def _check_outputs(path: Path, network: Any) -> None:
+    """Raises `MalformedInput` for a model with so many outputs that none of them is plainly the score."""
+    count = network.config.num_labels
+    if count > 2:
+        names = ", ".join(map(str, list(network.config.id2label.values())[:8]))
+        hint = 'pick one in a function: give "package.module:function" instead of the directory'
+        raise MalformedInput(f"{path} has {count} outputs ({names}), and a reward model has one", hint=hint)
 
 
 def _limit(model: Any, tokenizer: Any) -> int:

@@ -29,6 +29,7 @@ from rldk.reward.table import RawTable
 from rldk.reward.texts import TextColumn
 
 Key = Literal["ids", "texts", "answers"]
+ScoreField = Literal["reward", "gold"]
 AMBIGUOUS = 0.05  # of the rows of a file: our own choice
 KEYS: tuple[Key, ...] = ("ids", "texts", "answers")  # in this order; "answers" are texts without their prompts
 NAMES = ("id", "prompt_id")  # fields whose numbers are names
@@ -61,31 +62,33 @@ class ScoreFile(Struct, kw_only=True):
         return None if column is None else digests(column, digest)[self.rows]
 
 
-def read_scores(source: Any) -> ScoreFile:
-    """The scores of a file, keyed by its ids, else by digests of prompt and answer.
+def read_scores(source: Any, field: ScoreField = "reward") -> ScoreFile:
+    """The scores of a file, keyed by its ids, else by digests of prompt and answer. `field`: where they stand; gold
+    scores may also stand in a column of rewards.
 
     Raises `NoData` where there are no scores, or nothing to tell the rows apart."""
-    raw = raw_scores(source)
-    found = next((file for by in KEYS if (file := score_file(raw, by)) is not None), None)
+    raw = raw_scores(source, field)
+    found = next((file for by in KEYS if (file := score_file(raw, by, field)) is not None), None)
     if found is None:
         raise NoData(f"{raw.source} has neither ids nor texts", hint="scores of two models are joined by one of them")
     return found
 
 
-def raw_scores(source: Any) -> RawTable:
+def raw_scores(source: Any, field: ScoreField = "reward") -> RawTable:
     """The columns of a file of scores. Raises `NoData` where it has no scores."""
     raw = read_raw(source, {}, as_texts=True)
-    if "reward" not in find_columns(raw.names, {}):
+    if not {"reward", field} & find_columns(raw.names, {}).keys():
         raise NoData(f"{raw.source} has no column of scores", hint=f"there are: {', '.join(raw.names[:8])}")
     return raw
 
 
-def score_file(raw: RawTable, by: Key) -> ScoreFile | None:
+def score_file(raw: RawTable, by: Key, field: ScoreField = "reward") -> ScoreFile | None:
     """The scores by key; None where the file lacks what the key is made from. A row without its key has no score."""
     every = _keys(raw, by)
     if every is None:
         return None
-    scores = raw.number(find_columns(raw.names, {})["reward"])
+    found = find_columns(raw.names, {})
+    scores = raw.number(found[field if field in found else "reward"])
     first = first_places(every)
     rows = np.flatnonzero(first == np.arange(len(first)))
     later = np.flatnonzero((first >= 0) & (first != np.arange(len(first))))

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from rldk.engine.json_server import JsonServer
+from rldk.core.records import SCORE_KEYS
+from rldk.engine.services.json_server import JsonServer
 from rldk.errors import UnreadableSource
 from rldk.reward.scorers.items import ScoredItems
 from rldk.reward.scorers.options import Advance, ModelScores, ScorerOptions
-
-SCORE_KEYS = ("score", "reward", "value", "logit")
 
 
 def ask_server(address: str, items: ScoredItems, options: ScorerOptions, advance: Advance) -> ModelScores:
@@ -22,7 +21,8 @@ def ask_server(address: str, items: ScoredItems, options: ScorerOptions, advance
 
     Each request is a POST of `{"input": [texts], "prompts": [...], "responses": [...]}`. The answer is a list of
     numbers, or an object with one under "scores", or a list of objects under "data" (in the order of their "index")
-    with a "score", "reward" or "value" each. `rldk.engine.json_server` says when a request is tried again.
+    with a "score", "reward" or "value" each, or with "data", as vLLM writes it.
+    `rldk.engine.services.json_server` says when a request is tried again.
 
     Raises `UnreadableSource` and `UsageError`."""
     server = JsonServer(
@@ -65,8 +65,12 @@ def _scores(told: Any, count: int, place: str) -> list[float]:
 
 def _one(value: Any, place: str) -> float:
     if isinstance(value, Mapping):
-        value = next((value[key] for key in SCORE_KEYS if key in value), None)
-    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 1:
+        found = [value[key] for key in (*SCORE_KEYS, "data") if key in value]
+        if not found:
+            words = f"{place} gave an object without a score: it has {', '.join(map(str, value))[:200] or 'nothing'}"
+            raise UnreadableSource(words, hint=f"a score stands under one of {', '.join(SCORE_KEYS)}")
+        value = found[0]
+    while isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 1:
         value = value[0]
     if value is None:
         return float("nan")

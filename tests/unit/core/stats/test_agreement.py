@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from rldk.core.stats.agreement import centred_scores, mean_rank_correlation, normal_scores, spread_between
-from rldk.core.stats.clustered import clustered_mean_ratio
+from rldk.core.stats.clustered import clustered_mean_ratio, clustered_scale_ratio
 
 VALUES = st.lists(st.integers(-9, 9), min_size=2, max_size=40)
 
@@ -56,3 +56,12 @@ def test_a_ratio_of_means_is_of_the_two_parts_and_needs_means_above_0() -> None:
     assert found.low < 1.5 < found.high
     assert math.isnan(clustered_mean_ratio(-x, first, second).value)
     assert math.isnan(clustered_mean_ratio(x, first, np.zeros(50, dtype=bool)).value)
+
+
+def test_a_ratio_that_no_float_holds_is_unknown() -> None:
+    wide, narrow = np.array([1e308, -1e308] * 5), np.array([1e-300, -1e-300] * 5)
+    with np.errstate(all="ignore"):
+        assert math.isnan(clustered_scale_ratio(narrow, wide, None, None).value)
+        both = np.concatenate((np.abs(narrow), np.full(10, 1e300)))
+        first = np.arange(20) < 10
+        assert math.isnan(clustered_mean_ratio(both, first, ~first).value)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from rldk.engine.json_server import JsonServer
+from rldk.engine.services.json_server import JsonServer
 from rldk.errors import UnreadableSource, UsageError
 
 Answer = Callable[[BaseHTTPRequestHandler, int], None]
@@ -75,7 +75,7 @@ def test_a_token_with_a_line_break_is_named_before_anything_is_sent(monkeypatch:
 
 def test_it_waits_as_long_as_the_server_says_and_not_longer_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr("rldk.engine.json_server.time.sleep", waits.append)
+    monkeypatch.setattr("rldk.engine.services.json_server.time.sleep", waits.append)
 
     def answer(handler: BaseHTTPRequestHandler, number: int) -> None:
         statuses = [(429, {"Retry_After": "7"}), (503, {}), (503, {"Retry_After": "9999"}), (200, {})]
