@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from rldk.cards.words import plural
 from rldk.core.model import Check, Note
+from rldk.core.seeds import seed_of
 from rldk.core.stats.clustered import codes_of
 from rldk.errors import RldkError, UnknownName, UsageError
 from rldk.evals.columns import need_words
@@ -63,8 +64,7 @@ def run(
     chosen = suite_of(suite)
     if sample_size is not None and sample_size < 1:
         raise UsageError(f"sample_size is {sample_size}", hint="give 1 or more")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise UsageError(f"seed is {seed!r}", hint="give a whole number of 0 or more")
+    seed = seed_of(seed)
     for name, limit in (limits or {}).items():
         if name not in evaluations.names():
             raise UnknownName("evaluation", name, evaluations.names())

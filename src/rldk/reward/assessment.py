@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from rldk.core.model import SEVERITIES, Check, Finding, Incident, Note
+from rldk.core.seeds import seed_of
 from rldk.core.stats.proportions import wilson
 from rldk.engine.live import Engine
 from rldk.engine.once import look_once
@@ -108,8 +109,7 @@ def health(  # noqa: PLR0913 - the documented parameters
     }
     first = (threshold_drift, threshold_saturation, threshold_calibration)
     limits = _checked(*first, (threshold_shortcut, threshold_leakage, threshold_length_bias))
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise UsageError(f"seed is {seed!r}", hint="give a whole number of 0 or more")
+    seed = seed_of(seed)
     asked = only_known({**named, **(columns or {})})
     rest = {"gold": gold, "range": _range(reward_range), "seed": seed, "select": select, "ignore": ignore}
     options = HealthOptions(limits=limits, columns=asked, **rest)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from examples import each_of
@@ -25,6 +26,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "range": ({"reward_range": (1, 0)}, "reward_range is (1, 0)"),
     "half a range": ({"reward_range": (1,)}, "reward_range is (1,)"),
     "seed": ({"seed": -1}, "seed is -1"),
+    "no whole seed": ({"seed": 1.5}, "seed is 1.5"),
     "gold of others": ({"gold": {"zz": 1.0}}, "none of the 1 gold scores has an id of the data (`id`)"),
 }
 
@@ -83,3 +85,8 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(source: Path, tmp_path: P
     (tmp_path / "file").write_text("")
     found = CliRunner().invoke(main, ["reward-health", str(source), "--output-dir", str(tmp_path / "file" / "x")])
     assert (found.exit_code, "cannot write" in found.output) == (2, True)
+
+
+def test_a_seed_of_numpy_is_a_seed() -> None:
+    assert health(data(), seed=np.int64(3)).to_dict() == health(data(), seed=3).to_dict()  # type: ignore[arg-type]
+    assert run(data(), seed=np.int64(3)).to_dict() == run(data(), seed=3).to_dict()  # type: ignore[arg-type]
