@@ -66,13 +66,13 @@ CASES: Mapping[str, tuple[list[Any], tuple[int, ...], Mapping[str, str]]] = {
         "evaluate": "reward never changes", "compare": "is the same: is the reward function broken"}),
     "no reward is a number": (NO_REWARDS, (1, 3, 3, 1, 3, 1, 1), {
         "health": "200 of 200 rewards are missing", "drift": "none has a finite score",
-        "evaluate": "200 rows lack a number in reward", "compare": "holds nothing but NaN in reward",
+        "evaluate": "200 rows without a number in reward", "compare": "holds nothing but NaN in reward",
         "validate": "nothing but NaN"}),
     "some rewards are no numbers": ([*NO_REWARDS[:40], *ROWS[40:]], (1, 1, 0, 1, 0, 1, 0), {
         "health": "40 of 200 rewards are missing", "compare": "40 of 200 rows of", "drift": "on 160 answers",
         "validate": "40 of 200 rows lack a number in reward"}),
     "mixed types": (mixed(ROWS), (1, 1, 0, 1, 0, 1, 1), {
-        "evaluate": "3 records could not be read", "compare": "86 of 200 rows of", "drift": "on 114 answers",
+        "evaluate": "3 records could not be read", "compare": "58 of 200 rows of", "drift": "on 142 answers",
         "validate": "record 21: not JSON"}),
     "a response of 5 MB": ([*ROWS[:-1], {**ROWS[-1], "response": "word " * 1_000_000}], (0, 0, 0, 0, 0, 0, 0), {
         "health": "No fault found", "evaluate": "200 cases"}),
