@@ -9,6 +9,7 @@ from typing import Any
 from rldk.core.algorithms import CLIPPED, GROUP, POLICY
 from rldk.core.registry import Registry
 from rldk.rules.catalogue.metrics import is_written_twice
+from rldk.rules.evidence import repeats_each
 from rldk.rules.knobs import lacks, setting
 from rldk.rules.page import read_page
 from rldk.rules.rule import ABOVE_ZERO, Body, Context, Frame, Rule, Signal, above, options_of
@@ -231,3 +232,18 @@ def gradient_norm_above_clip(f: Frame) -> Signal | None:
     """
     norm, clip = f["grad_norm"], setting(f, "max_grad_norm")
     return Signal(value=norm, limit=clip) if norm > clip > 0 else None
+
+
+@normal("reward-repeats-until-the-next", needs=("reward_mean",))
+def reward_repeats_until_the_next(f: Frame) -> Signal | None:
+    """Each reward is repeated until the next one is known (a row for each step, with the return of the last episode);
+    rules that take rows for trials do not judge such rewards: log one row for each episode.
+
+    Why it matters: A fall or a standstill of so many rows is an episode or two, so that those rules would alarm about
+    chance.
+    How it is computed: Of the runs of equal rewards before the present one, five or more, more than four fifths have
+    three rows or more.
+    When it is wrong: The reward may really stand still for three rows again and again.
+    Source: Our own choice; seen in a public log of CartPole with a row for each step.
+    """
+    return Signal(value=f["reward_mean"]) if repeats_each(f, "reward_mean") else None

@@ -6,6 +6,7 @@ import random
 
 from examples import each_of
 
+import rldk
 from rldk.core.model import COUNTED
 from rldk.testing import scan_columns
 
@@ -43,3 +44,10 @@ def test_a_reward_that_stops_moving_is_told_although_it_repeats_itself_now() -> 
     column = [rng.gauss(1.0, 0.1) for _ in range(30)] + [0.123456] * 200
     (finding,) = scan_columns("REW001", {"reward_mean": column}).findings
     assert (finding.first_step or 99) < 45
+
+
+def test_a_report_says_that_such_rewards_are_not_judged() -> None:
+    column = repeated(returns(40, 1, 0.0), 1)
+    report = rldk.diagnose([{"reward": value} for value in column])
+    assert "reward-repeats-until-the-next" in [note.topic for note in report.notes]
+    assert report.worst() in (None, "info")
