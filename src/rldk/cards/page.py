@@ -24,7 +24,7 @@ from rldk.rules.rule import rules
 WIDE, SMALL = (1120, 200), (400, 150)
 _CODE = later(r"`([^`]+)`")
 INTERVAL = (110, 16)
-SHORT = 28  # characters of a cell that is kept on one line
+SHORT = 24  # characters of a cell that is kept on one line
 
 
 def render(report: Report | View, *, fragment: bool = False) -> str:
