@@ -23,6 +23,11 @@ def _running_mean(context: Context) -> str | None:
     return None
 
 
+def _is_short(value: float) -> bool:
+    """Whether a reward has so few decimals that somebody may have set it."""
+    return round(value, DIGITS) == value
+
+
 @rule(
     "REW001",
     "constant-reward",
@@ -73,8 +78,7 @@ def constant_reward(f: Frame) -> Signal | None:
     no_spread = f["reward_std"] == 0.0 and flat >= same  # on all of these rows
     if about_episodes(f):
         return None
-    least = 0 if no_spread or round(value, DIGITS) == value else REPEATED
-    if same == count and same >= max(10, least):
+    if same == count and same >= 10 and (no_spread or same >= REPEATED or _is_short(value)):
         solved = value > 0 and value == int(value)
         message = f"the reward has been exactly {value:.6g} since the first row ({same:.0f} rows)"
         return Signal(value=value, message=message, severity="warn" if solved else "critical")
@@ -82,7 +86,8 @@ def constant_reward(f: Frame) -> Signal | None:
     usual = 3 if no_spread else 8
     held = repeats_each(f, "reward_mean")
     leapt = abs(value - left) > 2 * stride and not held
-    if not low and not varies and leapt and same >= max(3 if no_spread else 5, least) and count - same >= 10:
+    rises = not low and not varies and leapt and same >= (3 if no_spread else 5) and count - same >= 10
+    if rises and (no_spread or same >= REPEATED or _is_short(value)):
         message = f"the reward went from {left:.4g} to {value:.4g} in one step and has not varied for {same:.0f} rows"
         return Signal(value=value, limit=left, message=message, severity="warn")
     if low and not varies and same >= max(usual if count - same >= 10 else 10, 3 * longest):
