@@ -70,7 +70,8 @@ def coverage(table: EvalTable, suite: Suite) -> dict[str, Any]:
 
 
 def _unused(table: EvalTable) -> list[str]:
-    """The columns that mean nothing, without objects of which a part is used, and without the parts of what is used."""
+    """The columns that rldk does not use. An object counts as used if one of its parts is,
+    and all parts of a used object do."""
     used = {*table.columns.values(), *table.hollow}
     objects = {name.rpartition(".")[0] for name in used}
     return [name for name in table.names if name not in used | objects and name.rpartition(".")[0] not in used]

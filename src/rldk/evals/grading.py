@@ -34,7 +34,7 @@ def graded(table: EvalTable, wanted: Mapping[str, str]) -> EvalTable:
 
 
 def _verified(table: EvalTable) -> EvalTable:
-    """The table with `correct` where the rewards are those of a verifier: each is 0 or 1, and both are there."""
+    """The table, with `correct` added if a verifier gave the rewards: all are 0 or 1, and both occur."""
     score = table.number("reward")
     score = score[np.isfinite(score)]
     if table.per_step or not np.array_equal(np.unique(score), (0.0, 1.0)):

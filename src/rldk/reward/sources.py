@@ -86,7 +86,7 @@ def _of_steps(table: RawTable, given: Given) -> RawTable:
     else:  # of a frame, where NaN also stands for a value that was never written
         rows = ~np.isnan(table.number(found["reward"]))
     if not rows.any() or not np.isfinite(steps[rows]).all() or len(np.unique(steps[rows])) < rows.sum():
-        return table  # several rewards at a step are those of answers
+        return table  # a step with several rewards holds answers
     kept = np.flatnonzero(rows).tolist()
     cells = {name: [values[row] for row in kept] for name, values in table.cells.items()}
     numbers = {name: values[rows] for name, values in table.numbers.items()}

@@ -26,7 +26,7 @@ class TextColumn(Protocol):
         """The texts of these rows, which rise."""
 
     def __iter__(self) -> Iterator[str | None]:
-        """All texts in order, of which few are held at a time."""
+        """Yields all texts in order, holding only a few at a time."""
 
 
 class HeldTexts:

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from msgspec import Struct, convert, field
 
+from rldk.core.samples.column_names import value_at
+
 Ending = Literal["ended", "cut", ""]
 Stated = Literal["number", "none", "nan", ""]
 NumberList = list[float]
@@ -101,7 +103,7 @@ def sample_words() -> SampleWords:
 def find(record: Mapping[str, Any], name: str) -> Any:
     """The value of a field by its canonical name; None where the record has no such field."""
     for key in _spellings(tuple(record))[name]:
-        value = record[key] if key in record else _inside(record, key)
+        value = value_at(record, key)
         if value is not None:
             return _single(value)
     return None
@@ -176,15 +178,6 @@ def text_of(value: Any, depth: int = 0) -> str | None:
     if isinstance(value, list) and depth < MAX_DEPTH:
         return "\n".join(part for item in value if (part := text_of(item, depth + 1)))
     return str(value)
-
-
-def _inside(record: Mapping[str, Any], path: str) -> Any:
-    value: Any = record
-    for key in path.split("."):
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(key)
-    return value
 
 
 def _has(record: Mapping[str, Any], name: str) -> bool:

@@ -18,9 +18,9 @@ Array = NDArray[np.float64]
 
 
 class JoinedFiles(Struct, frozen=True, kw_only=True):
-    """Two files of scores keyed alike. `mine`, `other`: the places of each shared key among those of the first and of
-    the second file, in the order of the first. `unlike`: shared keys under which the files hold different answers; 0
-    where these are fewer than half. `notes`: which key was not used, and why."""
+    """Two score files with the same kind of key. `mine`, `other`: where each shared key stands in the first and in the
+    second file, in the order of the first. `unlike`: shared keys under which the files hold different answers; 0 where
+    these are fewer than half. `notes`: which key was not used, and why."""
 
     first: ScoreFile
     second: ScoreFile
